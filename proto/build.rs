@@ -29,7 +29,6 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         prost_types::FileDescriptorSet::decode(compiler.encode_file_descriptor_set().as_slice())?;
     let mut config = prost_build::Config::new();
     config.enable_type_names();
-    config.extern_path(".google.api", "crate::google::api");
     tonic_prost_build::configure()
         .build_transport(false)
         .compile_fds_with_config(set, config)?;

@@ -23,15 +23,30 @@ pub mod google {
 
 macro_rules! packages {
     ($($name:ident),+) => {
-        $(
-            #[doc = concat!("Package `civicmesh.", stringify!($name), ".v1`.")]
-            pub mod $name {
-                pub mod v1 {
-                    include!(concat!(env!("OUT_DIR"), "/civicmesh.", stringify!($name), ".v1.rs"));
+        /// The packages, nested as in the contract so that they find each other.
+        mod civicmesh {
+            $(
+                #[doc = concat!("Package `civicmesh.", stringify!($name), ".v1`.")]
+                pub mod $name {
+                    pub mod v1 {
+                        include!(concat!(env!("OUT_DIR"), "/civicmesh.", stringify!($name), ".v1.rs"));
+                    }
                 }
-            }
-        )+
+            )+
+        }
+        pub use civicmesh::{$($name),+};
     };
 }
 
-packages!(calendar, events, identity, options);
+packages!(
+    calendar,
+    events,
+    explanations,
+    feedback,
+    forecasting,
+    gateway,
+    identity,
+    indicators,
+    notifications,
+    options
+);
