@@ -29,6 +29,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         prost_types::FileDescriptorSet::decode(compiler.encode_file_descriptor_set().as_slice())?;
     let mut config = prost_build::Config::new();
     config.enable_type_names();
+    // Encoding must not depend on the order of a hash: request keys compare encoded bodies.
+    config.btree_map(["."]);
     tonic_prost_build::configure()
         .build_transport(false)
         .compile_fds_with_config(set, config)?;

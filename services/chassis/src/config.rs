@@ -105,6 +105,10 @@ pub struct Config {
     #[arg(long, env = "CIVICMESH_DATABASE_CONNECTIONS", default_value_t = 10)]
     pub database_connections: u32,
 
+    /// Accept a database that may lose committed facts (fsync and the like off), for tests and demonstrations.
+    #[arg(long, env = "CIVICMESH_ALLOW_UNSAFE_DATABASE")]
+    pub allow_unsafe_database: bool,
+
     /// How the other services are found: `static:…`, `dns:…` or `consul:…`.
     #[arg(
         long,

@@ -9,7 +9,11 @@ use crate::say;
 
 /// Why a call is refused. Becomes a `Status` with `google.rpc` details, its message in the caller's language.
 #[derive(Clone, Debug)]
-pub struct Refusal {
+pub struct Refusal(Box<Inner>);
+
+// Boxed: results are passed along by every function, refusals are rare.
+#[derive(Clone, Debug)]
+struct Inner {
     code: Code,
     reason: &'static str,
     fields: Vec<(String, String, String)>,
@@ -26,14 +30,14 @@ impl Refusal {
         vi: impl Into<String>,
         en: impl Into<String>,
     ) -> Self {
-        Self {
+        Self(Box::new(Inner {
             code,
             reason,
             fields: Vec::new(),
             resource: None,
             vi: vi.into(),
             en: en.into(),
-        }
+        }))
     }
 
     /// A field of the request is malformed or out of range.
@@ -57,7 +61,7 @@ impl Refusal {
             format!("không tìm thấy {kind} {id}"),
             format!("{kind} {id} not found"),
         );
-        refusal.resource = Some((kind, id));
+        refusal.0.resource = Some((kind, id));
         refusal
     }
 
@@ -69,34 +73,35 @@ impl Refusal {
         vi: impl Into<String>,
         en: impl Into<String>,
     ) -> Self {
-        self.fields.push((field.into(), vi.into(), en.into()));
+        self.0.fields.push((field.into(), vi.into(), en.into()));
         self
     }
 
     /// The gRPC code.
     #[must_use]
     pub fn code(&self) -> Code {
-        self.code
+        self.0.code
     }
 
     /// The reason that programs act on.
     #[must_use]
     pub fn reason(&self) -> &'static str {
-        self.reason
+        self.0.reason
     }
 
     /// Makes the status, with `domain` naming the service.
     #[must_use]
     pub fn into_status(self, domain: &str) -> Status {
+        let inner = *self.0;
         let mut details = ErrorDetails::new();
-        details.set_error_info(self.reason, domain, HashMap::new());
-        for (field, vi, en) in self.fields {
+        details.set_error_info(inner.reason, domain, HashMap::new());
+        for (field, vi, en) in inner.fields {
             details.add_bad_request_violation(field, say(vi, en));
         }
-        if let Some((kind, id)) = self.resource {
+        if let Some((kind, id)) = inner.resource {
             details.set_resource_info(kind, id, "", "");
         }
-        Status::with_error_details(self.code, say(self.vi, self.en), details)
+        Status::with_error_details(inner.code, say(inner.vi, inner.en), details)
     }
 }
 

@@ -1,0 +1,152 @@
+//! How facts travel: each service writes them to its outbox in the transaction of their effect and serves that outbox
+//! as a feed; others follow it from a cursor that they keep in their own database.
+
+#[expect(dead_code, reason = "the consumer side lands next")]
+mod trace;
+
+use anyhow::{Context, ensure};
+use chrono::{DateTime, Utc};
+use prost::{Message, Name};
+use sqlx::PgConnection;
+use uuid::Uuid;
+
+use proto::events::v1 as pb;
+
+/// A fact to be stated.
+#[derive(Clone, Debug)]
+pub struct Fact<'a, M> {
+    /// What it is about; order is kept per subject.
+    pub subject: String,
+    /// The units it concerns; empty for facts of the whole city.
+    pub unit_ids: Vec<Uuid>,
+    /// The field (lĩnh vực) it belongs to, if any.
+    pub field_code: Option<String>,
+    /// Who caused it: `Caller::id`.
+    pub actor: String,
+    /// The fact itself, a message of the contract.
+    pub message: &'a M,
+}
+
+/// States a fact: writes it to the outbox in the caller's transaction. It reaches others once that commits.
+pub async fn publish<M: Message + Name>(
+    tx: &mut PgConnection,
+    fact: Fact<'_, M>,
+) -> sqlx::Result<()> {
+    publish_all(tx, [fact]).await
+}
+
+/// States many facts with one statement, in their order.
+pub async fn publish_all<'a, M: Message + Name + 'a>(
+    tx: &mut PgConnection,
+    facts: impl IntoIterator<Item = Fact<'a, M>>,
+) -> sqlx::Result<()> {
+    let (mut ids, mut subjects, mut units) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut fields, mut actors, mut data) = (Vec::new(), Vec::new(), Vec::new());
+    for fact in facts {
+        ids.push(Uuid::now_v7());
+        subjects.push(fact.subject);
+        units.push(array_literal(&fact.unit_ids));
+        fields.push(fact.field_code);
+        actors.push(fact.actor);
+        data.push(fact.message.encode_to_vec());
+    }
+    if ids.is_empty() {
+        return Ok(());
+    }
+    sqlx::query!(
+        "WITH added AS (
+            INSERT INTO chassis.outbox (id, type, subject, unit_ids, field_code, actor, traceparent, data)
+            SELECT f.id, $1, f.subject, f.unit_ids::uuid[], f.field_code, f.actor, $2, f.data
+            FROM unnest($3::uuid[], $4::text[], $5::text[], $6::text[], $7::text[], $8::bytea[]) WITH ORDINALITY
+                AS f (id, subject, unit_ids, field_code, actor, data, n)
+            ORDER BY f.n)
+        SELECT pg_notify('chassis_outbox', '')",
+        M::full_name(),
+        trace::current(),
+        &ids,
+        &subjects,
+        &units,
+        &fields as &[Option<String>],
+        &actors,
+        &data
+    )
+    .execute(tx)
+    .await?;
+    Ok(())
+}
+
+/// Arrays of arrays must be rectangular in Postgres; sets of units are not, so each travels as text.
+fn array_literal(ids: &[Uuid]) -> String {
+    let ids: Vec<String> = ids.iter().map(Uuid::to_string).collect();
+    format!("{{{}}}", ids.join(","))
+}
+
+/// A fact that another service stated.
+#[derive(Clone, Debug)]
+pub struct Event {
+    /// The id of the fact.
+    pub id: Uuid,
+    /// The service that states it.
+    pub source: String,
+    /// The full name of the message it holds.
+    pub kind: String,
+    /// What it is about; order is kept per subject.
+    pub subject: String,
+    /// When it was stated.
+    pub time: DateTime<Utc>,
+    /// The units it concerns; empty for facts of the whole city.
+    pub unit_ids: Vec<Uuid>,
+    /// The field (lĩnh vực) it belongs to, if any.
+    pub field_code: Option<String>,
+    /// Who caused it: the id of a person, or the name of a service.
+    pub actor: String,
+    /// W3C trace context of the cause.
+    pub traceparent: String,
+    /// The message, encoded.
+    pub data: Vec<u8>,
+}
+
+impl Event {
+    /// Whether it holds a message of this type.
+    #[must_use]
+    pub fn is<M: Name>(&self) -> bool {
+        self.kind == M::full_name()
+    }
+
+    /// The message it holds; an error when that is of another type.
+    pub fn decode<M: Message + Name + Default>(&self) -> anyhow::Result<M> {
+        ensure!(
+            self.is::<M>(),
+            "the event holds {}, not {}",
+            self.kind,
+            M::full_name()
+        );
+        M::decode(self.data.as_slice()).with_context(|| format!("malformed {}", self.kind))
+    }
+}
+
+impl TryFrom<&pb::Event> for Event {
+    type Error = anyhow::Error;
+
+    fn try_from(event: &pb::Event) -> anyhow::Result<Self> {
+        let time = event.time.context("the event has no time")?;
+        Ok(Self {
+            id: event.id.parse().context("malformed id")?,
+            source: event.source.clone(),
+            kind: event.r#type.clone(),
+            subject: event.subject.clone(),
+            time: DateTime::from_timestamp(time.seconds, time.nanos.unsigned_abs())
+                .context("malformed time")?,
+            unit_ids: event
+                .unit_ids
+                .iter()
+                .map(|id| id.parse())
+                .collect::<Result<_, _>>()
+                .context("malformed unit_ids")?,
+            field_code: Some(event.field_code.clone()).filter(|code| !code.is_empty()),
+            actor: event.actor.clone(),
+            traceparent: event.traceparent.clone(),
+            data: event.data.clone(),
+        })
+    }
+}

@@ -1,0 +1,109 @@
+//! The service's own database: the pool, what is demanded of the server, the migrations.
+
+use std::{borrow::Cow, str::FromStr, time::Duration};
+
+use anyhow::{Context, bail};
+use sqlx::{
+    PgPool,
+    migrate::Migrator,
+    postgres::{PgConnectOptions, PgPoolOptions},
+};
+
+use crate::Config;
+
+/// How long a starting process waits for a database that is not there yet.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// How long a request waits for a free connection.
+const ACQUIRE: Duration = Duration::from_secs(5);
+
+static CHASSIS: Migrator = sqlx::migrate!();
+
+/// Opens the pool of the service's database and brings its schema up to date.
+///
+/// Refuses a server that may lose committed facts, unless the settings allow it.
+pub async fn connect(config: &Config, migrations: &'static Migrator) -> anyhow::Result<PgPool> {
+    let url = config.database_url.expose();
+    if url.is_empty() {
+        bail!("--database-url (CIVICMESH_DATABASE_URL) is missing");
+    }
+    let options = PgConnectOptions::from_str(url).context("--database-url is malformed")?;
+    migrate(config, options.clone(), migrations).await?;
+
+    let options = options.options([
+        ("statement_timeout", "30s"),
+        ("lock_timeout", "5s"),
+        ("idle_in_transaction_session_timeout", "60s"),
+        ("timezone", "UTC"),
+    ]);
+    PgPoolOptions::new()
+        .max_connections(config.database_connections)
+        .acquire_timeout(ACQUIRE)
+        .connect_with(options)
+        .await
+        .context("the database does not accept connections")
+}
+
+/// Runs the chassis's migrations, then the service's. Each has its own bookkeeping and ignores newer ones that it does
+/// not know, so that a rolled-back process still starts.
+async fn migrate(
+    config: &Config,
+    options: PgConnectOptions,
+    service: &'static Migrator,
+) -> anyhow::Result<()> {
+    // A pool of its own: a migration may take longer than a statement of the service may, and the lock that a failed
+    // one leaves behind goes with the connection.
+    let pool = PgPoolOptions::new()
+        .max_connections(1)
+        .acquire_timeout(PATIENCE)
+        .connect_with(options)
+        .await
+        .context("the database does not answer")?;
+    if !config.allow_unsafe_database {
+        demand_durability(&pool).await?;
+    }
+    migrator(&CHASSIS, "chassis.migration", &["chassis"])
+        .run(&pool)
+        .await
+        .context("a migration of the chassis failed")?;
+    migrator(service, &service.table_name, &[])
+        .run(&pool)
+        .await
+        .context("a migration of the service failed")?;
+    pool.close().await;
+    Ok(())
+}
+
+fn migrator(
+    of: &'static Migrator,
+    table_name: &'static str,
+    create_schemas: &[&'static str],
+) -> Migrator {
+    Migrator {
+        migrations: Cow::Borrowed(&of.migrations),
+        ignore_missing: true,
+        locking: true,
+        no_tx: of.no_tx,
+        table_name: Cow::Borrowed(table_name),
+        create_schemas: create_schemas
+            .iter()
+            .map(|schema| Cow::Borrowed(*schema))
+            .collect(),
+    }
+}
+
+async fn demand_durability(pool: &PgPool) -> anyhow::Result<()> {
+    let unsafe_settings = sqlx::query_scalar!(
+        r#"SELECT name AS "name!" FROM pg_settings
+        WHERE name IN ('fsync', 'full_page_writes', 'synchronous_commit') AND setting = 'off' ORDER BY name"#
+    )
+    .fetch_all(pool)
+    .await?;
+    if !unsafe_settings.is_empty() {
+        bail!(
+            "the database may lose what was committed: {} off; turn on, or pass --allow-unsafe-database where nothing \
+             would be missed",
+            unsafe_settings.join(", ")
+        );
+    }
+    Ok(())
+}
