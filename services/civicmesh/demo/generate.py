@@ -1,0 +1,1044 @@
+#!/usr/bin/env python3
+"""Writes the demonstration city's data files beside this script.
+
+    python3 generate.py SOURCES
+
+SOURCES is the folder of raw material, with geo/, indicators/, catalogue/ and feedback/ as README.md
+describes it. Written: units.csv, unit_changes.csv, boundaries.geojson, indicators.csv,
+observations.csv, targets.csv and feedback.csv. The rest of the folder is written by hand. The
+same sources give the same bytes: every made-up figure comes from a generator seeded by its name.
+"""
+import csv
+import gzip
+import json
+import math
+import random
+import re
+import sys
+import unicodedata
+from collections import Counter, defaultdict
+from datetime import date, datetime, timedelta, timezone
+from pathlib import Path
+
+HERE = Path(__file__).parent
+CITY, NATION = "79", "VN"
+REFORM = "2025-07-01"           # the two-tier government begins
+WARD_MERGER = "2025-01-01"      # 39 wards fewer
+LAST_REPORTED = (2026, 9)       # October 2026 is what the reporting officers enter next
+TODAY = date(2026, 11, 20)
+MADE_UP = "illustrative: made up for the demonstration"
+
+
+def rows(path):
+    opener = gzip.open if path.suffix == ".gz" else open
+    with opener(path, "rt", encoding="utf-8", newline="") as f:
+        return list(csv.DictReader(f))
+
+
+def write(name, header, data):
+    with open(HERE / name, "w", encoding="utf-8", newline="") as f:
+        out = csv.writer(f, lineterminator="\n")
+        out.writerow(header.split(","))
+        out.writerows([unicodedata.normalize("NFC", str(c)) for c in r] for r in data)
+    print(f"{name}: {len(data)}")
+
+
+def rng(*name):
+    return random.Random("civicmesh " + " ".join(map(str, name)))
+
+
+# ---- units -----------------------------------------------------------------------------------
+
+DEPARTMENTS = """
+D-OFF|Văn phòng Ủy ban nhân dân Thành phố|Office of the People's Committee|X4
+D-FIN|Sở Tài chính|Department of Finance|T03 T04 T06 X3
+D-HLT|Sở Y tế|Department of Health|T01 T16
+D-EDU|Sở Giáo dục và Đào tạo|Department of Education and Training|T15
+D-CON|Sở Xây dựng|Department of Construction|T04 T12 T20
+D-PLA|Sở Quy hoạch - Kiến trúc|Department of Planning and Architecture|T04
+D-AGR|Sở Nông nghiệp và Môi trường|Department of Agriculture and Environment|T01 T08 T18 T20
+D-IND|Sở Công Thương|Department of Industry and Trade|T09 T10 T11
+D-HOM|Sở Nội vụ|Department of Home Affairs|T02 X3
+D-JUS|Sở Tư pháp|Department of Justice|T01 T19
+D-SCI|Sở Khoa học và Công nghệ|Department of Science and Technology|T13 T14 X3
+D-CUL|Sở Văn hóa và Thể thao|Department of Culture and Sports|T17
+D-TOU|Sở Du lịch|Department of Tourism|T17
+D-FSA|Sở An toàn thực phẩm|Department of Food Safety|T16
+D-ETH|Sở Dân tộc và Tôn giáo|Department of Ethnic and Religious Affairs|T18
+D-INS|Thanh tra Thành phố|City Inspectorate|X2 X4
+D-POL|Công an Thành phố|City Police|T19
+D-STA|Thống kê Thành phố|City Statistics Office|T01 T02 T05 T11
+D-TAX|Thuế Thành phố|City Tax Office|T06
+D-CUS|Chi cục Hải quan khu vực II|Regional Customs Sub-department II|T06
+D-TRE|Kho bạc Nhà nước khu vực II|Regional State Treasury II|T06
+D-SOC|Bảo hiểm xã hội Thành phố|City Social Insurance|T07
+D-DTC|Trung tâm Chuyển đổi số Thành phố (1022)|City Digital Transformation Centre (1022)|T13 X2
+D-PAS|Trung tâm Phục vụ hành chính công Thành phố|City Public Administration Service Centre|X1
+D-HEP|Ban Quản lý các khu chế xuất và công nghiệp Thành phố|Export Processing and Industrial Zones Authority|T04 T09
+U-SAW|Tổng công ty Cấp nước Sài Gòn (SAWACO)|Saigon Water Corporation (SAWACO)|T20
+U-EVN|Tổng công ty Điện lực Thành phố (EVNHCMC)|City Power Corporation (EVNHCMC)|T09
+"""
+
+KIND_OF_TYPE = {"Phường": "ward", "Xã": "commune", "Thị trấn": "commune", "Đặc khu": "special_zone"}
+TONE = str.maketrans({"ò": "o", "ó": "o", "ỏ": "o", "õ": "o", "ọ": "o", "ù": "u", "ú": "u", "ủ": "u", "ũ": "u", "ụ": "u"})
+MARKED = {("o", "a"): "àáảãạ", ("o", "e"): "èéẻẽẹ", ("u", "y"): "ỳýỷỹỵ"}
+
+
+def spell(name):
+    """One spelling of a place name: NFC, single spaces, `Hoà` as in the code list of July 2025, `Phường 5`."""
+    name = " ".join(unicodedata.normalize("NFC", name).split())
+
+    def move(m):
+        first, second = m.group(1), m.group(2)
+        tone = "òóỏõọ".find(first) if first in "òóỏõọ" else "ùúủũụ".find(first)
+        return MARKED[(first.translate(TONE), second)][tone]
+
+    name = re.sub(r"([òóỏõọ])([ae])\b|([ùúủũụ])(y)\b",
+                  lambda m: (m.group(1) or m.group(3)).translate(TONE) + move(re.match(r"(.)(.)", m.group(0))), name)
+    return re.sub(r"^Phường 0+(\d)", r"Phường \1", name)
+
+
+def ascii_of(name):
+    name = name.replace("Đ", "D").replace("đ", "d")
+    return "".join(c for c in unicodedata.normalize("NFD", name) if not unicodedata.combining(c))
+
+
+def english(name):
+    for prefix, suffix in (("Phường ", "Ward"), ("Xã ", "Commune"), ("Thị trấn ", "Town"),
+                           ("Thành phố ", "City"), ("Quận ", "District"), ("Huyện ", "District")):
+        if name.startswith(prefix):
+            bare = ascii_of(name[len(prefix):])
+            return f"{suffix} {bare}" if bare.isdigit() else f"{bare} {suffix}"
+    raise ValueError(name)
+
+
+def rings_area(ring):
+    return sum(x1 * y2 - x2 * y1 for (x1, y1), (x2, y2) in zip(ring, ring[1:])) / 2
+
+
+def polygons(geometry):
+    return geometry["coordinates"] if geometry["type"] == "MultiPolygon" else [geometry["coordinates"]]
+
+
+def inside(polygon, x, y):
+    hit = False
+    for ring in polygon:
+        for (x1, y1), (x2, y2) in zip(ring, ring[1:]):
+            if (y1 > y) != (y2 > y) and x < (x2 - x1) * (y - y1) / (y2 - y1) + x1:
+                hit = not hit
+    return hit
+
+
+def border_distance(polygon, x, y):
+    best = math.inf
+    for ring in polygon:
+        for (x1, y1), (x2, y2) in zip(ring, ring[1:]):
+            dx, dy = x2 - x1, y2 - y1
+            t = max(0, min(1, ((x - x1) * dx + (y - y1) * dy) / (dx * dx + dy * dy or 1)))
+            best = min(best, math.hypot(x1 + t * dx - x, y1 + t * dy - y))
+    return best
+
+
+def label_point(geometry):
+    """The point of the largest polygon that is farthest from its border, by a grid refined three times."""
+    polygon = max(polygons(geometry), key=lambda p: abs(rings_area(p[0])))
+    xs, ys = zip(*polygon[0])
+    cx, cy, w, h = (min(xs) + max(xs)) / 2, (min(ys) + max(ys)) / 2, max(xs) - min(xs), max(ys) - min(ys)
+    for _ in range(3):
+        grid = [(cx + w * (i / 14 - 0.5), cy + h * (j / 14 - 0.5)) for i in range(15) for j in range(15)]
+        cx, cy = max(((x, y) for x, y in grid if inside(polygon, x, y)), key=lambda p: border_distance(polygon, *p))
+        w, h = w / 6, h / 6
+    return round(cx, 5), round(cy, 5)
+
+
+def load_boundaries(sources):
+    layer = json.loads((sources / "geo/hcmc_2025-07_wards168.web.geojson").read_text())
+    return {f["properties"]["code"]: f["geometry"] for f in sorted(layer["features"], key=lambda f: f["properties"]["code"])}
+
+
+def write_boundaries(shapes):
+    features = ",\n".join(json.dumps({"type": "Feature", "properties": {"code": c}, "geometry": g}, separators=(",", ":"))
+                          for c, g in shapes.items())
+    (HERE / "boundaries.geojson").write_text('{"type":"FeatureCollection","features":[\n' + features + "\n]}\n")
+
+
+def weights(shares):
+    """Shares as six-decimal weights that sum to exactly one (largest remainders)."""
+    total = sum(shares)
+    exact = [s / total * 1_000_000 for s in shares]
+    units = [math.floor(e) for e in exact]
+    for i in sorted(range(len(exact)), key=lambda i: units[i] - exact[i])[:1_000_000 - sum(units)]:
+        units[i] += 1
+    return [f"{u // 1_000_000}.{u % 1_000_000:06d}" for u in units]
+
+
+def units_and_changes(sources, shapes):
+    geo = sources / "geo"
+    old = [r for r in rows(geo / "units_2024-09.csv") if r["province_code"] == CITY]
+    mid = {r["ward_code"]: r for r in rows(geo / "units_2025-03.csv") if r["province_code"] == CITY}
+    first = rows(geo / "crosswalk_2021_to_2025-01.csv")
+    second = [r for r in rows(geo / "crosswalk_2025-01_to_2025-07.csv") if r["old_province_code"] == CITY]
+
+    units = [(NATION, "VN", "country", "Việt Nam", "Viet Nam", "", "1976-07-02", "", "", "", ""),
+             (CITY, CITY, "city", "Thành phố Hồ Chí Minh", "Ho Chi Minh City", NATION, "1976-07-02", "", "", 106.70098, 10.77653)]
+    for line in DEPARTMENTS.strip().splitlines():
+        key, vi, en, fields = line.split("|")
+        units.append((key, key, "department", vi, en, CITY, REFORM, "", fields.replace(" ", "|"), "", ""))
+    for code, name in sorted({(r["district_code"], r["district_name"]) for r in old}):
+        units.append((code, code, "district", spell(name), english(spell(name)), CITY, "2021-01-01", "2025-06-30", "", "", ""))
+
+    merged_into = {r["old_code"]: r["new_code"] for r in first if r["change"] == "merged"}
+    for r in old:
+        code, name = r["ward_code"], spell(r["ward_name"])
+        end = "2024-12-31" if code in merged_into else "2025-06-30"
+        units.append((f"{code}.2021", code, KIND_OF_TYPE[r["ward_type"]], name, english(name), r["district_code"], "2021-01-01", end, "", "", ""))
+    for code in sorted(set(merged_into.values())):
+        # Two wards of Phú Nhuận are typed as communes in the list of 2025; every merged unit is a ward.
+        name = re.sub("^Xã", "Phường", spell(mid[code]["ward_name"]))
+        units.append((f"{code}.2025-01", code, "ward", name, english(name), mid[code]["district_code"], WARD_MERGER, "2025-06-30", "", "", ""))
+    for r in rows(geo / "units_2025-07.csv"):
+        code, name = r["ward_code"], spell(r["ward_name"])
+        en = r["name_en"].replace("Special administrative region", "Special Zone")
+        units.append((code, code, KIND_OF_TYPE[r["ward_type"]], name, en, CITY, REFORM, "", "", *label_point(shapes[code])))
+
+    changes = [(WARD_MERGER, "merge", f"{o}.2021", f"{n}.2025-01", "1.000000", "whole", "single_source") for o, n in sorted(merged_into.items())]
+    parts, heirs = defaultdict(list), Counter(r["new_code"] for r in second)
+    for r in second:
+        parts[r["old_code"]].append(r)
+    new_areas = set(merged_into.values())
+    for code, heads in sorted(parts.items()):
+        key = f"{code}.2025-01" if code in new_areas else f"{code}.2021"
+        split = len(heads) > 1
+        shares = weights([float(r["overlay_share_of_old_area"]) if split else 1 for r in heads])
+        for r, weight in zip(heads, shares):
+            kind = "split" if split else "merge" if heirs[r["new_code"]] > 1 else "rename"
+            changes.append((REFORM, kind, key, r["new_code"], weight, "area" if split else "whole",
+                            "confirmed" if r["confirmed_by_second_source"] == "1" else "single_source"))
+    changes += [(REFORM, "abolish", u[0], "", "1.000000", "whole", "confirmed") for u in units if u[2] == "district"]
+    return units, changes
+
+
+# ---- indicators ------------------------------------------------------------------------------
+
+# code | kind | groups | owner | ytd rule | decimals | min | max
+JUDGEMENTS = """
+HCM.01.01|impact|QD05|D-STA|last|1|5000|30000
+HCM.01.02|output|QD05|D-JUS|last|1|0|100
+HCM.01.03|impact|QD05 LONG|D-HLT|last|2|0.5|4
+HCM.02.01|output|QD05 GOV|D-HOM|sum|0|0|100000
+HCM.02.02|impact|QD05 GOV|D-STA|last|2|0|30
+HCM.02.03|output|QD05 LONG|D-STA|last|1|0|100
+HCM.02.04|impact|QD05 LONG|D-STA|published|2|-20|30
+HCM.03.01|output|QD05 GOV SECTOR|D-FIN|sum|0|0|30000
+HCM.03.02|output|QD05 SECTOR|D-FIN|sum|0|0|1000000
+HCM.03.03|impact|QD05 SECTOR|D-FIN|sum|0|0|30000
+HCM.04.01|input|QD05 GOV|D-FIN|sum|0|0|1000000
+HCM.04.02|input|QD05 LONG|D-FIN|published|1|0|100
+HCM.04.03|process|GOV SECTOR|D-FIN|last|0|0|400000
+HCM.04.04|process|GOV SECTOR THEMATIC|D-FIN|ratio|2|0|120
+HCM.04.05|input|QD05 GOV|D-FIN|sum|1|0|10000
+HCM.04.06|output|GOV THEMATIC|D-CON|sum|0|0|30000
+HCM.05.01|impact|QD05 GOV LONG|D-STA|published|2|-30|40
+HCM.05.02|impact|GOV|D-STA|published|2|-30|40
+HCM.05.03|impact|QD05|D-STA|sum|0|0|3000000
+HCM.05.04|impact|QD05 LONG|D-STA|published|0|0|50000
+HCM.05.05|impact|QD05 LONG|D-STA|published|1|-100|200
+HCM.05.06|impact|QD05 GOV LONG|D-STA|published|2|0|100
+HCM.06.01|output|QD05 GOV|D-FIN|sum|0|0|200000
+HCM.06.02|output|QD05 GOV|D-TAX|sum|0|0|150000
+HCM.06.03|output|QD05 GOV|D-CUS|sum|0|0|50000
+HCM.06.04|input|QD05 GOV|D-TRE|sum|0|0|100000
+HCM.07.01|output|QD05 GOV|D-SOC|last|2|0|100
+HCM.08.01|impact|QD05|D-AGR|published|2|-30|40
+HCM.09.01|impact|QD05 GOV|D-IND|published|1|50|200
+HCM.10.01|impact|QD05 GOV|D-IND|sum|0|0|500000
+HCM.10.02|impact|QD05 GOV|D-IND|sum|1|0|60000
+HCM.11.01|impact|QD05 GOV|D-STA|published|2|80|150
+HCM.12.01|output|QD05 SECTOR|D-CON|sum|0|0|150000000
+HCM.13.01|process|GOV SECTOR|D-SCI|ratio|2|0|100
+HCM.14.01|input|QD05 LONG|D-SCI|published|2|0|20
+HCM.15.01|input|QD05 LONG|D-EDU|last|0|0|1000
+HCM.15.02|output|QD05 LONG|D-EDU|last|1|0|100
+HCM.16.01|input|QD05 LONG|D-HLT|last|1|0|200
+HCM.16.02|input|QD05 LONG|D-HLT|last|1|0|100
+HCM.16.03|output|LONG THEMATIC|D-HLT|ratio|1|0|100
+HCM.16.04|impact|SECTOR|D-HLT|sum|0|0|50000
+HCM.17.01|impact|QD05 SECTOR|D-TOU|sum|0|0|5000000
+HCM.17.02|impact|SECTOR|D-TOU|sum|0|0|100000
+HCM.18.01|impact|QD05 LONG|D-AGR|last|2|0|100
+HCM.19.01|impact|QD05 SECTOR|D-POL|sum|0|0|2000
+HCM.19.02|impact|QD05 SECTOR|D-POL|sum|0|0|1000
+HCM.20.01|output|QD05 THEMATIC|D-AGR|ratio|1|0|100
+HCM.20.02|output|QD05 THEMATIC|D-CON|last|1|0|100
+HCM.20.03|impact|THEMATIC|D-AGR|published|1|0|500
+HCM.X1.01|process|GOV|D-PAS|ratio|2|0|100
+HCM.X1.02|process|GOV|D-PAS|ratio|2|0|100
+HCM.X1.03|process|GOV|D-PAS|ratio|2|0|100
+HCM.X1.04|impact|GOV|D-PAS|ratio|2|0|100
+HCM.X1.05|composite|GOV COMPOSITE|D-PAS|published|2|0|100
+HCM.X2.01|input|THEMATIC|D-DTC|sum|0|0|200000
+HCM.X2.02|process|THEMATIC|D-DTC|ratio|2|0|100
+HCM.X2.03|impact|THEMATIC|D-DTC|ratio|2|0|100
+HCM.X2.04|process|THEMATIC|D-DTC|published|1|0|1440
+HCM.X2.05|impact|THEMATIC|D-DTC|ratio|2|0|100
+HCM.X3.01|composite|COMPOSITE LONG|D-SCI|published|1|0|1000
+HCM.X3.02|composite|COMPOSITE|D-FIN|published|2|0|100
+HCM.X3.03|composite|COMPOSITE LONG|D-HOM|published|2|0|100
+HCM.X3.04|composite|COMPOSITE|D-HOM|published|2|10|80
+HCM.X4.01|process|GOV|D-OFF|ratio|2|0|100
+HCM.X4.02|process|GOV|D-OFF|last|0|0|5000
+HCM.X4.03|process|THEMATIC|D-OFF|ratio|2|0|100
+"""
+
+
+SOURCE_WORDS = {"general knowledge": "common practice", "proposal of this report": "proposed here", "derived from seed 002": "proposed here"}
+
+
+class Indicator:
+    def __init__(self, row, judgement):
+        self.__dict__.update(row)
+        self.code, self.kind, groups, self.owner, self.rule, decimals, self.low, self.high = judgement.split("|")
+        self.groups, self.decimals = groups.replace(" ", "|"), int(decimals)
+
+    def text(self, value):
+        if self.high == "100":      # a rate
+            value = min(max(value, 0), 100)
+        return f"{value:.{self.decimals}f}"
+
+
+def load_indicators(sources):
+    catalogue = {r["code"]: r for r in rows(sources / "catalogue/indicators.csv")}
+    found = [Indicator(catalogue.pop(j.split("|")[0]), j) for j in JUDGEMENTS.strip().splitlines()]
+    assert not catalogue, catalogue
+    return {i.code: i for i in found}
+
+
+def write_indicators(indicators):
+    write("indicators.csv", "code,name_vi,name_en,field_code,field_vi,field_en,unit_vi,unit_code,frequency,direction,aggregation,"
+          "weight,cumulative,ytd_rule,kind,groups,owner_key,decimals,min,max,source",
+          [(i.code, i.name_vi, i.name_en, i.domain_code, i.domain_vi, i.domain_en, i.unit_vi, i.unit_code, i.frequency, i.direction,
+            i.aggregation, i.weight, i.cumulative, i.rule, i.kind, i.groups, i.owner, i.decimals, i.low, i.high, SOURCE_WORDS.get(i.evidence, i.evidence.removeprefix("seen: ")))
+           for i in indicators.values()])
+
+
+# ---- observations: printed figures -----------------------------------------------------------
+
+# What a printed series is in the catalogue: (indicator, measure, factor, offset)
+PRINTED_LEVELS = {
+    ("grdp", "level_current"): ("HCM.05.03", 1, 0), ("retail_total", "level"): ("HCM.10.01", 1, 0),
+    ("retail_total", "level_text"): ("HCM.10.01", 1, 0), ("budget_revenue", "level"): ("HCM.06.01", 1, 0),
+    ("budget_revenue", "level_text"): ("HCM.06.01", 1, 0), ("domestic_revenue", "level"): ("HCM.06.02", 1, 0),
+    ("customs_revenue", "level"): ("HCM.06.03", 1, 0), ("local_expenditure", "level"): ("HCM.06.04", 1, 0),
+    ("total_investment", "level"): ("HCM.04.01", 1, 0), ("exports", "level"): ("HCM.10.02", 1000, 0),
+    ("tourism_revenue", "level"): ("HCM.17.02", 1, 0), ("international_visitors", "level"): ("HCM.17.01", 1, 0),
+    ("new_enterprises", "level"): ("HCM.03.01", 1, 0), ("new_enterprise_capital", "level"): ("HCM.03.02", 1, 0),
+    ("jobs_new", "level"): ("HCM.02.01", 1, 0), ("urban_unemployment", "level"): ("HCM.02.02", 1, 0),
+    ("requests_total", "level"): ("HCM.X2.01", 1, 0),
+}
+PRINTED_TO_DATE = {     # running totals and published year-to-date rates
+    ("public_investment_disbursed", "level"): ("HCM.04.03", 1, 0), ("public_investment", "level"): ("HCM.04.03", 1, 0),
+    ("public_investment_disbursed", "pct_of_plan"): ("HCM.04.04", 1, 0), ("public_investment", "pct_of_plan"): ("HCM.04.04", 1, 0),
+    ("grdp", "yoy_pct"): ("HCM.05.01", 1, 0), ("iip", "yoy_pct"): ("HCM.09.01", 1, 100), ("on_time_rate", "level"): ("HCM.X2.02", 1, 0),
+}
+AREAS = {"HCMC(old)": "the city of before 1 July 2025", "HCMC(merged)": "the merged city"}
+
+
+def period_end(code):
+    year = int(code[:4])
+    month = {"": 12, "H": int(code[-1] or 0) * 6, "Q": int(code[-1] or 0) * 3}.get(code[5:6]) or int(code[5:7])
+    return date(year + month // 12, month % 12 + 1, 1) - timedelta(days=1)
+
+
+def known(printed):
+    """The day a figure was printed; the last day where only the month or the year is given."""
+    parts = [int(p) for p in printed.split("-")]
+    day = date(*parts) if len(parts) == 3 else period_end(printed)
+    return f"{day}T02:00:00Z"
+
+
+def printed_vintage(period, when):
+    days = (date.fromisoformat(when[:10]) - period_end(period)).days
+    return "estimate" if days <= 45 else "preliminary" if days <= 400 else "official"
+
+
+def to_date_period(indicator, fact):
+    """The period whose year-to-date value a printed figure is, or None."""
+    period, kind = fact["period"], fact["period_type"]
+    if kind == "year":
+        return period
+    if kind == "half":
+        return period[:4] + "-Q2" if period.endswith("H1") else None
+    if kind == "quarter":
+        return period if period.endswith("Q1") else None    # from the second quarter on it is the quarter's own growth
+    if kind != "ytd" or not period[:7].endswith("-01"):
+        return None
+    end = period.split("..")[1]
+    if len(end) > 7 and indicator.domain_code != "X2":      # a date inside the month, not a month
+        return None
+    month = int(end[5:7])
+    if indicator.frequency == "month":
+        return end[:7]
+    return f"{end[:4]}-Q{month // 3}" if month % 3 == 0 else None
+
+
+def own_period(fact):
+    """The calendar period whose own amount a printed figure is, or None."""
+    period, kind = fact["period"], fact["period_type"]
+    if kind in ("month", "quarter", "half", "year"):
+        return period.split("..")[-1][:7]
+    year, months = period[:4], re.sub(r"\d{4}-", "", period)
+    return {"01..03": f"{year}-Q1", "01..06": f"{year}-H1"}.get(months) if kind == "ytd" else None
+
+
+def printed_observations(sources, indicators):
+    facts = rows(sources / "indicators/hcmc_published_facts_2015-2024.csv") + rows(sources / "feedback/hcmc_1022_published_totals.csv")
+    out, left = [], Counter()
+    for f in facts:
+        series = (f["indicator"], f["measure"])
+        level, to_date = PRINTED_LEVELS.get(series), PRINTED_TO_DATE.get(series)
+        if not level and not to_date:
+            left["no such indicator or measure in the catalogue"] += 1
+            continue
+        code, factor, offset = level or to_date
+        period = own_period(f) if level else to_date_period(indicators[code], f)
+        if not period:
+            left["year-to-date amount, or a date inside a month" if level else "a period's own rate where the rate to date is kept, or a date inside a month"] += 1
+            continue
+        when = known(f["published"])
+        source = f"{f['outlet']}, {f['published']}; area: {AREAS[f['area_basis']]}"
+        if f["measure"] == "level_text":
+            source += "; printed as 'more than'"
+        if ".." in f["period"] and len(f["period"].split("..")[1]) > 7:
+            source += f"; printed for {f['period'].replace('..', ' to ')}"
+        value = indicators[code].text(float(f["value"]) * factor + offset)
+        out.append((code, CITY, period, printed_vintage(period, when), value, when, source, 0))
+    # The same figure printed again later is no revision; of two printed on one day the later line stands.
+    kept, last = {}, {}
+    for o in sorted(out, key=lambda o: o[5]):
+        same = o[:4]
+        if last.get(o[:3]) == o[4]:
+            left["the same value printed again"] += 1
+            continue
+        if (*same, o[5]) in kept:
+            left["another value of the same day and round"] += 1
+            continue
+        kept[(*same, o[5])] = o
+        last[o[:3]] = o[4]
+    print(f"  printed figures: {len(facts)} read, {len(kept)} used, left out: {dict(left)}")
+    return list(kept.values())
+
+
+def national_observations(sources, indicators):
+    """Series of the national data portal in its two snapshots; the second is kept where it is new or differs."""
+    wanted = {("TXG_FOB_USD", "M"), ("NGDP_PA_XDC", "Q"), ("NGDP_R_PA_XDC", "Q"), ("LP_PE_NUM", "A"), ("NGDPVA_R_ISIC4_A_XDC", "A")}
+    snapshots = {"2024-11": "2024-11-13T02:00:00Z", "2025-06": "2025-06-30T02:00:00Z"}
+    data = defaultdict(dict)
+    for r in rows(sources / "indicators/vietnam_national_vintages.csv.gz"):
+        if (r["indicator"], r["freq"]) in wanted:
+            data[r["indicator"], r["vintage"]][r["period"]] = float(r["value"])
+    found = defaultdict(dict)
+    for (series, vintage), values in data.items():
+        for period, value in values.items():
+            year = int(period[:4])
+            if year < 2015:
+                continue
+            if series == "TXG_FOB_USD":
+                found["HCM.10.02", period, series][vintage] = value
+            elif series == "NGDP_PA_XDC":
+                found["HCM.05.03", period, series][vintage] = value
+            elif series == "LP_PE_NUM":
+                found["HCM.01.01", period, series][vintage] = value
+            elif series == "NGDPVA_R_ISIC4_A_XDC" and str(year - 1) in values:
+                found["HCM.08.01", period, series][vintage] = (value / values[str(year - 1)] - 1) * 100
+            elif series == "NGDP_R_PA_XDC":
+                quarters = range(1, int(period[-1]) + 1)
+                now = [values.get(f"{year}-Q{q}") for q in quarters]
+                then = [values.get(f"{year - 1}-Q{q}") for q in quarters]
+                if all(now) and all(then):
+                    found["HCM.05.01", period, series][vintage] = (sum(now) / sum(then) - 1) * 100
+    out = []
+    for (code, period, series), by in sorted(found.items()):
+        last = None
+        for vintage in ("2024-11", "2025-06"):
+            if vintage not in by:
+                continue
+            value = f"{by[vintage]:.{indicators[code].decimals}f}"
+            if value != last:
+                round_ = "official" if period_end(period).year < 2023 else "preliminary"
+                how = "computed from " if series in ("NGDP_R_PA_XDC", "NGDPVA_R_ISIC4_A_XDC") else ""
+                out.append((code, NATION, period, round_, value, snapshots[vintage], f"national data portal, {how}{series}, snapshot {vintage}; area: whole country", 0))
+            last = value
+    return out
+
+
+# ---- observations: made-up series ------------------------------------------------------------
+
+YEARS = range(2021, 2027)
+TET = {2021: 2, 2022: 2, 2023: 1, 2024: 2, 2025: 1, 2026: 2}
+SHAPES = {
+    "flat": [1] * 12,
+    "trade": [0.98, 0.97, 0.98, 0.98, 0.99, 0.99, 1, 1, 1, 1.02, 1.03, 1.06],
+    "yearend": [0.45, 0.5, 0.75, 0.8, 0.85, 1, 0.95, 1, 1.1, 1.15, 1.35, 2.1],
+    "budget": [1.35, 0.85, 1.05, 1.1, 0.95, 0.9, 1, 0.9, 0.9, 1.05, 0.95, 1],
+    "tourism": [1.12, 1.1, 1.05, 0.97, 0.9, 0.92, 0.95, 0.95, 0.92, 0.98, 1.05, 1.15],
+    "dengue": [0.8, 0.5, 0.45, 0.4, 0.55, 0.9, 1.25, 1.4, 1.45, 1.55, 1.5, 1.25],
+    "school": [0.95, 0.95, 1.05, 1.05, 1.05, 0.95, 0.9, 0.95, 1.05, 1.05, 1.05, 1],
+}
+# Amounts of the period: yearly totals 2021..2026, shape, noise, effect of Tết, lowest factor of the pandemic summer of 2021
+FLOWS = {
+    "HCM.02.01": ([170e3, 200e3, 205e3, 212e3, 220e3, 226e3], "flat", 0.04, 0.85, 0.5),
+    "HCM.03.01": ([38e3, 44e3, 50.5e3, 54e3, 59750, 64e3], "flat", 0.05, 0.7, 0.4),
+    "HCM.03.02": ([510e3, 560e3, 520e3, 570e3, 640e3, 690e3], "flat", 0.1, 0.75, 0.45),
+    "HCM.03.03": ([22e3, 26e3, 31e3, 34e3, 36.5e3, 40.5e3], "flat", 0.06, 1.25, 1.2),
+    "HCM.04.01": ([430e3, 470e3, 520e3, 580e3, 690e3, 790e3], "yearend", 0.02, 1, 0.6),
+    "HCM.04.05": ([5400, 6200, 6900, 7200, 8160, 8700], "flat", 0.16, 0.8, 0.7),
+    "HCM.04.06": ([600, 900, 1800, 2600, 5200, 7000], "yearend", 0.1, 1, 0.4),
+    "HCM.05.03": ([2.05e6, 2.27e6, 2.39e6, 2.53e6, 2.74e6, 3.02e6], "trade", 0.008, 1, 0.72),
+    "HCM.06.01": ([530e3, 640e3, 600e3, 660e3, 747e3, 800e3], "budget", 0.035, 0.9, 0.7),
+    "HCM.06.02": ([350e3, 430e3, 425e3, 478e3, 550e3, 592e3], "budget", 0.035, 0.9, 0.68),
+    "HCM.06.03": ([155e3, 180e3, 150e3, 158e3, 172e3, 182e3], "flat", 0.03, 0.8, 0.75),
+    "HCM.06.04": ([105e3, 110e3, 135e3, 140e3, 190e3, 225e3], "yearend", 0.05, 0.9, 0.9),
+    "HCM.10.01": ([1.21e6, 1.54e6, 1.69e6, 1.89e6, 2.149e6, 2.4e6], "trade", 0.012, 1.03, 0.42),
+    "HCM.10.02": ([78e3, 86e3, 77e3, 84.5e3, 93e3, 101e3], "trade", 0.03, 0.82, 0.7),
+    "HCM.12.01": ([150e6, 230e6, 320e6, 373e6, 420e6, 440e6], "school", 0.03, 0.85, 0.05),
+    "HCM.16.04": ([12e3, 82e3, 18.5e3, 17.2e3, 42e3, 34e3], "dengue", 0.12, 1, 0.8),
+    "HCM.17.01": ([0.2e6, 3.5e6, 5.2e6, 6.3e6, 8.5e6, 9.6e6], "tourism", 0.04, 1.05, 0.1),
+    "HCM.17.02": ([44e3, 131e3, 172e3, 204e3, 260e3, 305e3], "tourism", 0.04, 1.12, 0.05),
+    "HCM.19.01": ([2600, 2450, 2900, 2700, 2450, 2280], "flat", 0.06, 1.1, 0.4),
+    "HCM.19.02": ([780, 850, 980, 930, 860, 820], "flat", 0.08, 1.15, 0.4),
+}
+# Rates: own rate at the end of 2020, then of 2021..2026; noise in points; what is kept is the rate of the year so far
+RATES = {
+    "HCM.13.01": ([62, 71, 78, 84, 89, 92.5, 94], 0.5), "HCM.20.01": ([28, 31, 33, 36, 39, 43, 47], 0.5),
+    "HCM.X1.01": ([96.4, 96.6, 97.2, 97.8, 98.3, 97.6, 98.6], 0.3), "HCM.X1.02": ([18, 30, 42, 54, 63, 72, 81], 0.9),
+    "HCM.X1.03": ([10, 22, 36, 48, 60, 73, 84], 0.9), "HCM.X1.04": ([91, 92.4, 93.5, 94.6, 95.5, 95.1, 96.6], 0.3),
+    "HCM.X1.05": ([66, 69, 72, 75.5, 79, 81, 85], 0.4), "HCM.X2.02": ([92, 93, 94.5, 96.3, 98.6, 96, 96.8], 0.3),
+    "HCM.X2.03": ([7.5, 7.2, 6.8, 6.4, 6, 5.6, 5.3], 0.25), "HCM.X2.04": ([14, 11, 9, 7.5, 6, 5.8, 4.2], 0.3),
+    "HCM.X2.05": ([76, 78, 80, 82, 84, 85, 88], 0.7), "HCM.X4.01": ([78, 81, 84, 87, 89.5, 91, 93], 0.6),
+    "HCM.X4.03": ([82, 84, 85, 86, 87, 89, 92], 0.8), "HCM.20.03": ([24, 22, 23.5, 24.5, 24, 23, 22.4], 0.9),
+}
+# Stocks: level at the end of 2020..2026, noise
+STOCKS = {
+    "HCM.02.03": ([35.2, 36.1, 37.4, 38.6, 39.9, 41.4, 43.2], 0.15), "HCM.07.01": ([87.6, 88.4, 90.2, 91.8, 93.1, 94.4, 95.9], 0.08),
+    "HCM.20.02": ([21.5, 22, 23.6, 26.8, 31.2, 36.4, 41.5], 0.3), "HCM.X4.02": ([150, 140, 118, 96, 74, 62, 55], 4),
+}
+# Published rates of the year so far, written out: by quarter, or by the corners between which months are drawn
+TO_DATE_QUARTERS = {
+    "HCM.05.01": ["4.58 5.46 -4.92 -5.36", "1.88 3.82 9.71 9.03", "0.70 3.55 4.57 5.81", "6.79 6.46 6.85 7.17", "7.12 6.56 7.07 8.03", "8.21 8.47 8.63 8.8"],
+    "HCM.05.02": ["4.9 5.8 -4.7 -5.2", "2.1 4.2 10.1 9.5", "1.1 4.1 5.2 6.4", "7.2 7.0 7.4 7.7", "7.6 7.49 8.0 8.8", "9.05 9.42 9.7 9.95"],
+    "HCM.08.01": ["1.2 1.1 -3.0 -4.6", "0.6 1.2 1.8 2.1", "1.4 1.6 1.8 2.0", "1.9 2.1 2.2 2.4", "2.3 2.5 2.7 2.9", "3.1 3.25 3.3 3.35"],
+    "HCM.16.03": ["4 9 12 21", "7 16 25 34", "8 18 29 39", "9 20 33 45", "11 25 41 57", "13 29 46 62.5"],
+    "HCM.02.02": ["3.5 4.2 9.4 6.9", "4.3 4.1 3.95 3.9", "3.95 3.9 3.92 3.88", "3.6 3.5 3.45 3.4", "3.3 3.35 3.2 3.15", "3.1 3.05 2.98 2.95"],
+}
+TO_DATE_MONTHS = {      # January, June, September, December
+    "HCM.09.01": [(108, 105.9, 88.5, 85.7), (101.5, 103.8, 112.4, 113.4), (94, 101.9, 103.3, 104.6), (103.5, 105.6, 106.9, 107.3), (106.2, 107.1, 108.3, 109.1), (109.4, 109.9, 110.3, 110.6)],
+    "HCM.11.01": [(100.4, 101.7, 102.3, 102.5), (101.6, 102.1, 102.5, 102.9), (104.6, 103.7, 103.4, 103.5), (103.4, 103.9, 103.6, 103.4), (103.4, 103.3, 103.2, 103.3), (103.1, 103.4, 103.6, 103.7)],
+}
+PLAN_CAPITAL = {2021: 52e3, 2022: 58e3, 2023: 95e3, 2024: 107e3, 2025: 152e3, 2026: 148e3}
+DISBURSED = {2021: 0.66, 2022: 0.70, 2023: 0.68, 2024: 0.76, 2025: 0.88, 2026: 0.79}     # share by the end of the year
+SLOW_START = {2024: 1.9}      # years that begin slower than PACE
+PACE = [0.012, 0.03, 0.08, 0.13, 0.2, 0.349, 0.41, 0.48, 0.56, 0.65, 0.78, 1]
+TICKETS = {2021: [4300] * 12, 2022: [3400] * 12, 2023: [2850] * 12, 2024: [2500] * 12,
+           2025: [2200] * 6 + [2600, 4200, 13400, 14700, 13900, 12800], 2026: [12400, 9800] + [12900] * 10}
+STARTS = {"HCM.17.01": (2022, 4), "HCM.04.06": (2022, 1), "HCM.X1.05": (2023, 1), "HCM.X2.03": (2024, 1), "HCM.X2.05": (2024, 1), "HCM.X4.03": (2025, 1)}
+GAPS = {"HCM.12.01": ["2021-07", "2021-08", "2021-09"], "HCM.20.03": ["2022-05", "2022-06", "2023-11", "2025-04"], "HCM.X4.02": ["2022-09", "2023-02"],
+        "HCM.20.02": ["2022-Q2"]}
+LATE = {"HCM.19.01", "HCM.X1.03"}       # September 2026 is not in yet
+REVISED = {"HCM.04.01", "HCM.05.01", "HCM.05.02", "HCM.05.03", "HCM.06.01", "HCM.06.02", "HCM.06.03", "HCM.08.01", "HCM.09.01", "HCM.10.01", "HCM.10.02", "HCM.17.02"}
+# Yearly figures 2021..2025
+YEARLY = {
+    "HCM.01.01": [13500, 13640, 13800, 13950, 14100], "HCM.01.02": [97.4, 98.1, 98.6, 98.9, 99.2], "HCM.01.03": [1.44, 1.42, 1.32, 1.39, 1.43],
+    "HCM.02.04": [-3.9, 7.1, 4.2, 5.9, 6.6], "HCM.04.02": [21, 20.7, 21.8, 22.9, 25.2], "HCM.05.04": [6150, 6840, 7280, 7790, 8755],
+    "HCM.05.05": [38, 55, 49, 53, 56], "HCM.05.06": [15.38, 18.66, 21.5, 23.6, 25.9], "HCM.14.01": [0.78, 0.84, 0.92, 1.1, 1.35],
+    "HCM.15.01": [288, 291, 294, 296, 299], "HCM.15.02": [33.5, 35.8, 37.9, 40.2, 42.4], "HCM.16.01": [40.3, 40.9, 41.5, 42, 42.4],
+    "HCM.16.02": [18.9, 19.6, 20.2, 20.9, 21.5], "HCM.18.01": [2.4, 1.92, 1.5, 1.12, 0.9], "HCM.X3.01": [652, 691, 718, 744, 771],
+    "HCM.X3.02": [71.2, 72.4, 73.9, 75.1, 76.4], "HCM.X3.03": [83.94, 86.05, 86.97, 88.21, 89.13], "HCM.X3.04": [41.52, 42.06, 42.24, 42.98, 43.61],
+}
+
+
+def flow_months(code):
+    """Own amounts by month: {(year, month): (value with noise, value without)}."""
+    totals, shape, noise, tet, covid = FLOWS[code]
+    r, out = rng(code), {}
+    for y, total in zip(YEARS, totals):
+        factors = list(SHAPES[shape])
+        factors[TET[y] - 1] *= tet
+        if y == 2021:
+            for m, depth in ((6, 0.35), (7, 0.85), (8, 1), (9, 1), (10, 0.7), (11, 0.3)):
+                factors[m - 1] *= 1 - (1 - covid) * depth
+        growth = [1 + 0.003 * (m - 5.5) for m in range(12)]
+        factors = [f * g for f, g in zip(factors, growth)]
+        for m in range(12):
+            plain = total * factors[m] / sum(factors)
+            out[y, m + 1] = (plain * math.exp(r.gauss(0, noise)), plain)
+    return out
+
+
+def between(corners, month):
+    """Straight lines through the values of January, June, September and December."""
+    marks = (1, 6, 9, 12)
+    for (m1, v1), (m2, v2) in zip(zip(marks, corners), list(zip(marks, corners))[1:]):
+        if month <= m2:
+            return v1 + (v2 - v1) * (month - m1) / (m2 - m1)
+    raise ValueError(month)
+
+
+def quarterly(values, how):
+    out = {}
+    for (y, m), pair in values.items():
+        if m % 3 == 0:
+            three = [values[y, k] for k in (m - 2, m - 1, m)]
+            out[y, m] = how(three)
+    return out
+
+
+def series(indicator):
+    """The made-up history of one indicator: {(year, month of the period's end): (value, value without noise)}."""
+    code, r = indicator.code, rng(indicator.code)
+    months = [(y, m) for y in YEARS for m in range(1, 13)]
+    if code in FLOWS:
+        out = flow_months(code)
+        if indicator.frequency == "quarter":
+            out = quarterly(out, lambda three: tuple(sum(v[i] for v in three) for i in (0, 1)))
+    elif code == "HCM.X2.01":
+        out = {(y, m): (TICKETS[y][m - 1] * math.exp(r.gauss(0, 0.05)), TICKETS[y][m - 1]) for y, m in months}
+    elif code in RATES:
+        ends, noise = RATES[code]
+        out, own = {}, {}
+        for y, m in months:
+            a, b = ends[y - 2021], ends[y - 2020]
+            plain = a + (b - a) * m / 12
+            if code == "HCM.20.03":         # dirty in the dry season
+                plain += 6 * math.cos((m - 0.5) / 12 * 2 * math.pi)
+            elif m == TET[y]:
+                plain += (0.8 if indicator.direction == "down" else -0.8) * noise * 2
+            own[y, m] = (plain + r.gauss(0, noise), plain)
+            so_far = [own[y, k] for k in range(1, m + 1)]
+            out[y, m] = tuple(sum(v[i] for v in so_far) / m for i in (0, 1))
+        if indicator.frequency == "quarter":
+            out = quarterly(out, lambda three: three[-1])
+    elif code in STOCKS:
+        ends, noise = STOCKS[code]
+        out = {}
+        for y, m in months:
+            plain = ends[y - 2021] + (ends[y - 2020] - ends[y - 2021]) * m / 12
+            out[y, m] = (plain + r.gauss(0, noise), plain)
+        if indicator.frequency == "quarter":
+            out = quarterly(out, lambda three: three[-1])
+    elif code in TO_DATE_QUARTERS:
+        out = {(y, 3 * q): (float(v), float(v)) for y, line in zip(YEARS, TO_DATE_QUARTERS[code]) for q, v in enumerate(line.split(), 1)}
+    elif code in TO_DATE_MONTHS:
+        out = {}
+        for y, corners in zip(YEARS, TO_DATE_MONTHS[code]):
+            for m in range(1, 13):
+                plain = between(corners, m)
+                out[y, m] = (plain + (r.gauss(0, 0.12) if m not in (6, 9, 12) else 0), plain)
+    elif code in ("HCM.04.03", "HCM.04.04"):
+        r, out = rng("HCM.04.03"), {}
+        for y, m in months:
+            wobble = math.exp(r.gauss(0, 0.025)) if m not in (6, 12) else 1
+            plain = PLAN_CAPITAL[y] * DISBURSED[y] * PACE[m - 1] ** SLOW_START.get(y, 1)
+            value = plain * wobble
+            scale = 1 if code == "HCM.04.03" else 100 / PLAN_CAPITAL[y]
+            out[y, m] = (value * scale, plain * scale)
+    else:
+        raise KeyError(code)
+    return out
+
+
+def period_code(frequency, year, month):
+    return {"month": f"{year}-{month:02d}", "quarter": f"{year}-Q{month // 3}", "year": str(year)}[frequency]
+
+
+def after(year, month, days):
+    end = date(year + month // 12, month % 12 + 1, 1)
+    return f"{end + timedelta(days=days)}T02:00:00Z"
+
+
+def made_up_observations(indicators, printed):
+    """The city's history 2021 to September 2026. A printed rate stands; a printed amount is of the old area and is followed by a back-cast."""
+    rates_printed = {o[:3] for o in printed if indicators[o[0]].rule in ("published", "ratio") or "merged" in o[6]}
+    out = []
+    for i in indicators.values():
+        if i.frequency == "year":
+            for y, v in zip(YEARS, YEARLY[i.code]):
+                out.append((i.code, CITY, str(y), "official", i.text(v), after(y, 12, 80), f"{MADE_UP}, yearly figure of the merged city, carried back before 2025", 1))
+            continue
+        r = rng("rounds", i.code)
+        for (y, m), (value, _) in sorted(series(i).items()):
+            period = period_code(i.frequency, y, m)
+            if not STARTS.get(i.code, (2021, 1)) <= (y, m) <= LAST_REPORTED or period in GAPS.get(i.code, ()):
+                continue
+            if (y, m) == LAST_REPORTED and i.code in LATE or (i.code, CITY, period) in rates_printed:
+                continue
+            source = f"{MADE_UP}, trend, season and noise scaled to published totals; area: the merged city" + (", carried back" if (y, m) < (2025, 7) else "")
+            size = 0.15 if i.rule == "published" else abs(value) * 0.012
+            if i.code in REVISED and y >= 2025:
+                guess, closer = value + r.gauss(0, size), value + r.gauss(0, size / 3)
+                out.append((i.code, CITY, period, "estimate", i.text(guess), after(y, m, -3), source, 1))
+                out.append((i.code, CITY, period, "preliminary", i.text(closer), after(y, m, 5), source, 1))
+                if (y, m) < (2026, 7):
+                    out.append((i.code, CITY, period, "official", i.text(value), after(y, m, 75), source, 1))
+            else:
+                out.append((i.code, CITY, period, "official" if (y, m) < (2026, 7) else "preliminary", i.text(value), after(y, m, 5), source, 1))
+    return out
+
+
+WARD_RATES = {"HCM.X1.01": (97.9, 1.1, 0.5), "HCM.X2.02": (95.2, 2.2, 0.9)}     # mean over wards, spread between them, noise of a month
+WARD_LATE = {"HCM.X1.01": 5, "HCM.X2.02": 7}                                    # wards whose September 2026 is missing
+
+
+def ward_history(indicator, ward):
+    """Monthly year-to-date rates of a ward from July 2025 to September 2026."""
+    mean, spread, noise = WARD_RATES[indicator.code]
+    r = rng(indicator.code, ward)
+    base = min(mean + r.gauss(0, spread), 99.6)
+    own, out = defaultdict(list), {}
+    for y, m in [(2025, k) for k in range(7, 13)] + [(2026, k) for k in range(1, 10)]:
+        settling = -2.5 * noise * max(0, 10 - m) / 3 if y == 2025 else 0.06 * m     # the first months after the reform are hard
+        own[y].append(min(base + settling + r.gauss(0, noise), 100))
+        out[y, m] = sum(own[y]) / len(own[y])
+    return out
+
+
+def ward_observations(indicators, wards):
+    out = []
+    for code in WARD_RATES:
+        late = set(rng("late", code).sample(sorted(wards), WARD_LATE[code]))
+        for ward in sorted(wards):
+            for (y, m), value in ward_history(indicators[code], ward).items():
+                if (y, m) == LAST_REPORTED and ward in late:
+                    continue
+                out.append((code, ward, f"{y}-{m:02d}", "official" if (y, m) < (2026, 7) else "preliminary", indicators[code].text(value), after(y, m, 4),
+                            f"{MADE_UP}, rate of the year so far", 1))
+    return out
+
+
+# ---- targets ---------------------------------------------------------------------------------
+
+RED = "HCM.04.03 HCM.04.04 HCM.04.06 HCM.20.01 HCM.X2.03 HCM.12.01 HCM.03.03 HCM.X4.02 HCM.16.03 HCM.13.01 HCM.19.02".split()
+ORANGE = "HCM.05.02 HCM.05.03 HCM.04.01 HCM.06.01 HCM.10.01 HCM.10.02 HCM.02.01 HCM.X1.01 HCM.X2.02 HCM.X1.05 HCM.17.01 HCM.20.03 HCM.03.02 HCM.09.01 HCM.04.05".split()
+# Named in the city's plan for 2026 as published: comparator, value, note
+PLAN_2026 = {"HCM.05.01": ("ge", "10", "above 10 %"), "HCM.02.04": ("ge", "7.5", "7.5 %"), "HCM.04.02": ("ge", "30", "about 30 %"),
+             "HCM.05.04": ("ge", "9800", "9,800 USD"), "HCM.05.05": ("ge", "60", "about 60 %"), "HCM.05.06": ("ge", "30", "about 30 %"), "HCM.08.01": ("ge", "3", "scenario: above 3 %")}
+MISSED_2025 = {"HCM.05.01": 8.5, "HCM.05.02": 9.2}
+YEARLY_2026 = {"HCM.01.02": 99.5, "HCM.01.03": 1.45, "HCM.14.01": 1.6, "HCM.15.01": 300, "HCM.15.02": 45, "HCM.16.01": 43, "HCM.16.02": 22, "HCM.18.01": 0.7,
+               "HCM.X3.01": 800, "HCM.X3.02": 78, "HCM.X3.03": 90, "HCM.X3.04": 44.5}
+# A second author, or a stretch, relative to the city's base target: indicator, author, kind, factor
+MORE_2026 = [("HCM.04.03", "government", "base", 0.86), ("HCM.06.01", "government", "base", 0.95), ("HCM.06.02", "government", "base", 0.95),
+             ("HCM.06.03", "government", "base", 0.97), ("HCM.10.02", "government", "base", 0.97), ("HCM.X1.01", "government", "base", 0.985),
+             ("HCM.X1.02", "government", "base", 0.95), ("HCM.05.01", "government", "base", 0.9), ("HCM.06.01", "council", "base", 1.02),
+             ("HCM.10.01", "city", "stretch", 1.03), ("HCM.17.02", "city", "stretch", 1.06), ("HCM.06.01", "city", "stretch", 1.04),
+             ("HCM.03.01", "city", "stretch", 1.05), ("HCM.05.01", "city", "stretch", 1.05), ("HCM.04.04", "government", "base", 0.93)]
+
+
+def year_end(indicator, year):
+    """(value of the year as reported so far and expected for the rest, its uncertainty) of a made-up series."""
+    data = series(indicator)
+    reported = {k: (v if k <= LAST_REPORTED else plain) for k, (v, plain) in data.items() if k[0] == year}
+    if indicator.rule == "sum":
+        total = sum(reported.values())
+        return total, total * max(FLOWS[indicator.code][2] * 0.25, 0.008)
+    last = reported[year, 12]
+    if indicator.code in RATES:
+        noise = RATES[indicator.code][1]
+        drift = sum(data[year, m][0] - data[year, m][1] for m in (9,)) * 0.75   # noise already inside the first nine months
+        return last + drift, noise * 0.5
+    if indicator.code in STOCKS:
+        return last, STOCKS[indicator.code][1] * 0.9
+    return last, {"HCM.02.02": 0.08, "HCM.16.03": 1.2, "HCM.11.01": 0.2, "HCM.09.01": 0.4}.get(indicator.code, abs(last) * 0.04)
+
+
+def round_target(value, digits):
+    if value == 0:
+        return 0
+    step = 10.0 ** (math.floor(math.log10(abs(value))) - digits + 1)
+    return round(value / step) * step
+
+
+def target_row(code, unit, period, author, kind, comparator, value, high, source, illustrative):
+    return (code, unit, period, author, kind, comparator, value, high, source, illustrative)
+
+
+def targets(indicators, wards):
+    out = [
+        target_row("HCM.05.01", CITY, "2024", "city", "base", "ge", "7.50", "", "congthuong.vn, 2024-01: 7.5 to 8 %, lower end; area: the city of before 1 July 2025", 0),
+        target_row("HCM.05.01", CITY, "2024", "city", "stretch", "ge", "8.00", "", "congthuong.vn, 2024-01: 7.5 to 8 %, upper end; area: the city of before 1 July 2025", 0),
+        target_row("HCM.04.03", CITY, "2023", "city", "base", "ge", "68634", "", "thanhnien.vn, 2024-01: capital assigned for the year; area: the city of before 1 July 2025", 0),
+        target_row("HCM.02.01", CITY, "2024", "city", "base", "ge", "140000", "", "khoahocphothong.vn, 2024-09-04; area: the city of before 1 July 2025", 0),
+    ]
+    base_2026 = {}
+    for i in indicators.values():
+        if i.direction == "context":
+            continue
+        if i.code in PLAN_2026:
+            comparator, value, note = PLAN_2026[i.code]
+            base_2026[i.code] = float(value)
+            out.append(target_row(i.code, CITY, "2026", "city", "base", comparator, i.text(float(value)), "", f"the city's plan for 2026 as published: {note}", 0))
+        elif i.frequency == "year":
+            comparator = "le" if i.direction == "down" else "ge"
+            out.append(target_row(i.code, CITY, "2026", "city", "base", comparator, i.text(YEARLY_2026[i.code]), "", MADE_UP, 1))
+        for year in (2025, 2026):
+            if i.frequency == "year" or (year == 2026 and i.code in PLAN_2026) or year < STARTS.get(i.code, (0,))[0]:
+                continue
+            expected, unsure = year_end(i, year)
+            if i.direction == "range":
+                low, high = (102, 104.5) if i.code == "HCM.11.01" else (round_target(expected * 0.94, 3), round_target(expected * 1.04, 3))
+                out.append(target_row(i.code, CITY, str(year), "city", "base", "range", i.text(low), i.text(high), MADE_UP, 1))
+                base_2026[i.code] = low
+                continue
+            up = i.direction == "up"
+            if year == 2026:
+                steps = 4.5 if i.code in RED else 0.15 if i.code in ORANGE else -3.5
+            else:
+                steps = rng("target", i.code).choice([-3, -2, -1.5, -1, 1.5])
+            value = expected + (steps if up else -steps) * unsure
+            if i.code == "HCM.04.03":
+                value = PLAN_CAPITAL[year]
+            elif i.code == "HCM.04.04":
+                value = 95
+            elif year == 2025:
+                value = MISSED_2025.get(i.code, value)
+            if up and i.unit_code == "%":
+                value = min(value, 99.9)
+            value = i.text(round_target(value, 4 if i.code in ORANGE else 3))
+            out.append(target_row(i.code, CITY, str(year), "city", "base", "ge" if up else "le", value, "", MADE_UP, 1))
+            if year == 2026:
+                base_2026[i.code] = float(value)
+    for code, author, kind, factor in MORE_2026:
+        i = indicators[code]
+        value = i.text(round_target(base_2026[code] * factor, 3))
+        out.append(target_row(code, CITY, "2026", author, kind, "le" if i.direction == "down" else "ge", value, "", MADE_UP, 1))
+    for code, wanted in (("HCM.X1.01", "97.50"), ("HCM.X2.02", "94.50")):
+        for ward in sorted(wards):
+            out.append(target_row(code, ward, "2026", "city", "base", "ge", wanted, "", f"{MADE_UP}, one value for every ward", 1))
+        for ward in rng("own", code).sample(sorted(wards), 12):
+            out.append(target_row(code, ward, "2026", "unit", "stretch", "ge", f"{float(wanted) + 1:.2f}", "", f"{MADE_UP}, registered by the ward", 1))
+    return out
+
+
+# ---- feedback --------------------------------------------------------------------------------
+
+PLACES = ["đầu hẻm 45", "trước cổng chợ", "gần trường tiểu học", "ngã tư đường số 7", "cạnh công viên khu phố 3", "phía sau nhà văn hóa", "trước trạm y tế",
+          "đoạn gần chân cầu", "khu dân cư ven kênh", "trước chung cư lô B", "đường nội bộ khu phố 12", "gần vòng xoay", "cuối hẻm 118", "đối diện trạm xe buýt"]
+SINCE = ["ba ngày nay", "gần một tuần nay", "từ đầu tháng", "hơn mười ngày nay", "từ tối hôm trước", "mấy hôm nay", "suốt tuần qua", "từ cuối tuần trước"]
+CLOSE = ["Đề nghị đơn vị phụ trách kiểm tra giúp.", "Mong cơ quan chức năng sớm xử lý.", "Bà con trong khu rất mong được hồi âm.", "Kính nhờ cán bộ xuống xem thực tế.", "Xin cảm ơn.", ""]
+# category: share, then cases of (title, what is wrong, what comes of it, answer); {p} a place, {s} since when
+TEXTS = {
+    "road": (9, [
+        ("Ổ gà lớn {p}", "Mặt đường {p} có ổ gà sâu {s}", "xe máy đi qua dễ ngã", "Đơn vị duy tu đã vá mặt đường và đặt lại biển báo."),
+        ("Tái lập mặt đường kém {p}", "Mặt đường {p} lún sau khi đào lắp ống, {s} chưa sửa", "xe tải chạy qua gây rung nhà dân", "Nhà thầu đã cào bóc và thảm lại đoạn lún."),
+        ("Nắp hố ga bập bênh {p}", "Nắp hố ga {p} kênh lên {s}", "buổi tối rất nguy hiểm vì thiếu cảnh báo", "Đã thay nắp hố ga, mặt bằng êm thuận trở lại."),
+        ("Đèn tín hiệu hỏng {p}", "Đèn giao thông {p} không hoạt động {s}", "giờ cao điểm các hướng chen nhau", "Đã thay bộ điều khiển, đèn hoạt động bình thường.")]),
+    "flood": (6, [
+        ("Ngập nước {p}", "Mưa chưa lớn mà {p} đã ngập, {s} trận nào cũng vậy", "nước tràn vào nhà dân", "Đơn vị thoát nước đã hút bùn; đoạn này được đưa vào danh mục cải tạo."),
+        ("Cống thoát nước bị nghẹt {p}", "Miệng cống {p} bị rác bịt kín {s}", "nước rút rất chậm, có mùi hôi", "Đã nạo vét hố ga và khơi thông dòng chảy."),
+        ("Triều cường tràn vào hẻm {p}", "Triều lên là nước tràn {p}, {s} ngày nào cũng có", "xe chết máy, học sinh phải lội nước", "Đã lắp van ngăn triều tạm và bố trí bơm.")]),
+    "tree": (3, [
+        ("Cây xanh nghiêng {p}", "Cây lớn {p} nghiêng về phía nhà dân {s}", "mưa gió dễ gãy đổ", "Đã hạ thấp tán và chống đỡ cây."),
+        ("Nhánh cây khô sắp gãy {p}", "Nhiều nhánh khô {p} rụng xuống đường {s}", "vướng vào dây điện", "Đã cắt tỉa toàn bộ nhánh khô.")]),
+    "lighting": (4, [
+        ("Đèn đường không sáng {p}", "Dãy đèn {p} tắt {s}", "đi lại buổi tối rất tối", "Đã thay bóng và sửa đường dây chiếu sáng."),
+        ("Đèn hẻm chập chờn {p}", "Bóng đèn {p} chớp tắt liên tục {s}", "người dân lo mất an toàn", "Đã khắc phục sự cố tủ điều khiển.")]),
+    "waste": (10, [
+        ("Rác tồn đọng {p}", "Rác sinh hoạt {p} không được thu gom {s}", "bốc mùi hôi và nhiều ruồi", "Đã thu gom, rửa đường và nhắc nhở đơn vị vệ sinh."),
+        ("Đổ xà bần trái phép {p}", "Có người đổ xà bần {p} {s}", "chắn hết lối đi bộ", "Phường đã dọn sạch và lắp camera theo dõi điểm này."),
+        ("Thùng rác công cộng quá tải {p}", "Thùng rác {p} tràn ra lòng đường {s}", "nước rỉ chảy ra mặt đường", "Đã tăng số chuyến thu gom và đặt thêm thùng.")]),
+    "noise": (9, [
+        ("Hát karaoke ồn {p}", "Loa kéo {p} mở rất to mỗi tối, {s}", "người già và trẻ nhỏ không ngủ được", "Tổ công tác đã lập biên bản và yêu cầu giảm âm lượng."),
+        ("Công trình thi công ban đêm {p}", "Công trình {p} đục phá sau 22 giờ, {s} đêm nào cũng có", "cả dãy nhà mất ngủ", "Đã làm việc với chủ công trình, cam kết ngừng trước 22 giờ."),
+        ("Quán mở nhạc lớn {p}", "Quán nước {p} mở nhạc đến khuya {s}", "đã nhắc nhở nhưng không thay đổi", "Quán đã ký cam kết, phường sẽ kiểm tra lại vào cuối tuần.")]),
+    "water": (4, [
+        ("Rò rỉ ống nước {p}", "Ống cấp nước {p} bị vỡ, nước chảy {s}", "lãng phí và làm hư mặt đường", "Đã sửa điểm bể và cấp nước trở lại."),
+        ("Nước yếu {p}", "Áp lực nước {p} rất yếu {s}", "sinh hoạt bị đảo lộn", "Đã điều chỉnh van, áp lực trở lại mức thường."),
+        ("Nước máy đục {p}", "Nước máy {p} có màu vàng {s}", "không dám dùng nấu ăn", "Đã súc xả tuyến ống, mẫu nước đạt yêu cầu.")]),
+    "power": (4, [
+        ("Mất điện nhiều lần {p}", "Khu vực {p} mất điện nhiều lần {s}", "hộ kinh doanh bị thiệt hại", "Đã thay thiết bị đóng cắt, cấp điện ổn định."),
+        ("Dây điện sà thấp {p}", "Dây điện {p} sà xuống đầu người đi đường {s}", "nguy hiểm khi trời mưa", "Đã kéo căng và bó gọn dây dẫn."),
+        ("Trụ điện nghiêng {p}", "Trụ điện {p} nghiêng sau khi bị xe va, {s}", "lo đổ vào nhà dân", "Đã gia cố móng và dựng thẳng trụ.")]),
+    "security": (4, [
+        ("Tụ tập gây rối {p}", "Nhóm thanh niên tụ tập {p} về khuya {s}", "người dân bất an", "Công an phường đã tăng tuần tra khu vực."),
+        ("Đua xe ban đêm {p}", "Xe rú ga, lạng lách {p} {s}", "mất trật tự cả khu", "Đã lập chốt kiểm tra và xử lý các trường hợp vi phạm."),
+        ("Mất trộm vặt {p}", "Nhiều nhà {p} bị lấy đồ trước hiên {s}", "bà con phải thay nhau canh", "Đã ghi nhận vụ việc và vận động lắp thêm camera.")]),
+    "procedure": (24, [
+        ("Hồ sơ đất đai quá hẹn", "Hồ sơ của tôi quá ngày hẹn trả {s}", "ảnh hưởng đến việc vay vốn của gia đình", "Bộ phận một cửa đã xin lỗi và hẹn lại ngày trả cụ thể."),
+        ("Không nộp được hồ sơ trực tuyến", "Cổng dịch vụ báo lỗi khi tải giấy tờ {s}", "thử nhiều máy vẫn không được", "Lỗi tải tệp đã được khắc phục, mời ông/bà nộp lại."),
+        ("Tra cứu hồ sơ báo lỗi", "Trạng thái hồ sơ không thay đổi {s}", "dữ liệu giữa hai hệ thống không khớp", "Dữ liệu đã được đồng bộ lại, trạng thái hiện đúng."),
+        ("Chưa nhận kết quả chứng thực", "Giấy hẹn đã tới ngày mà chưa có kết quả {s}", "gọi hỏi chưa có câu trả lời rõ ràng", "Kết quả đã có, mời ông/bà đến nhận hoặc nhận qua bưu điện."),
+        ("Hồ sơ hộ kinh doanh bị trả nhiều lần", "Phải bổ sung giấy tờ nhiều đợt {s}", "mỗi lần một yêu cầu khác nhau", "Đã hướng dẫn một lần bằng văn bản, hồ sơ đang được thẩm định."),
+        ("Sai thông tin trên giấy khai sinh", "Bản điện tử ghi sai ngày sinh, {s} chưa sửa", "không đăng ký nhập học được", "Đã cải chính và cấp lại bản điện tử."),
+        ("Hồ sơ cư trú chưa được cập nhật", "Địa chỉ theo phường mới chưa có trong hệ thống {s}", "không làm được thẻ bảo hiểm", "Đã cập nhật địa chỉ theo địa giới mới.")]),
+    "building": (5, [
+        ("Nghi xây dựng không phép {p}", "Nhà {p} nâng tầng {s} nhưng không thấy bảng giấy phép", "ảnh hưởng nhà bên cạnh", "Đã kiểm tra, công trình có giấy phép và đang thi công đúng."),
+        ("Xây lấn ranh {p}", "Công trình {p} lấn ra hẻm {s}", "hẻm bị hẹp lại", "Đã lập biên bản đình chỉ phần sai phép.")]),
+    "sidewalk": (6, [
+        ("Lấn chiếm vỉa hè {p}", "Vỉa hè {p} bị bày bán kín lối {s}", "người đi bộ phải xuống lòng đường", "Đã vận động các hộ di dời vào bên trong."),
+        ("Đậu xe chắn lối đi {p}", "Ô tô đậu {p} chắn hết đường {s}", "xe cứu hỏa khó vào", "Tổ trật tự đã xử lý và kẻ vạch đậu xe.")]),
+    "bus": (6, [
+        ("Xe buýt bỏ trạm {p}", "Xe buýt không dừng ở trạm {p} {s}", "học sinh lỡ giờ học", "Đã chấn chỉnh tài xế và đơn vị vận tải."),
+        ("Nhà chờ xe buýt hư {p}", "Mái nhà chờ {p} bị tốc {s}", "khách phải đứng nắng", "Đã sửa mái che và thay bảng giờ chạy."),
+        ("Xe buýt giãn chuyến {p}", "Tuyến qua {p} giãn chuyến quá lâu {s}", "đợi hơn bốn mươi phút", "Đã bổ sung xe vào giờ cao điểm.")]),
+    "food": (2, [
+        ("Quán ăn mất vệ sinh {p}", "Bếp ăn {p} để thực phẩm sát cống {s}", "lo ngộ độc", "Cơ sở đã được yêu cầu tạm dừng để khắc phục."),
+        ("Nghi thực phẩm không rõ nguồn gốc {p}", "Hàng bán {p} không có nhãn {s}", "nhiều trẻ em mua ăn", "Đoàn kiểm tra đã lấy mẫu và nhắc nhở cơ sở.")]),
+    "health": (2, [
+        ("Ổ lăng quăng {p}", "Bãi đất trống {p} đọng nước, nhiều muỗi {s}", "đã có người sốt xuất huyết trong khu", "Đã phun hóa chất và lật úp vật chứa nước."),
+        ("Chờ khám lâu tại trạm y tế", "Trạm y tế thiếu người trực {s}", "người lớn tuổi phải chờ lâu", "Trạm đã bố trí thêm người trực.")]),
+    "education": (1, [
+        ("Thiếu chỗ học bán trú", "Trường trên địa bàn chưa nhận thêm bán trú {s}", "phụ huynh không sắp xếp được giờ đón", "Nhà trường đã mở thêm lớp bán trú."),
+        ("Cổng trường kẹt xe {p}", "Giờ tan học {p} kẹt xe {s}", "trẻ em băng qua đường rất nguy hiểm", "Đã phân luồng và bố trí người điều tiết.")]),
+    "telecom": (1, [
+        ("Cáp viễn thông chùng {p}", "Bó cáp {p} chùng xuống lòng đường {s}", "vướng người đi xe máy", "Đã bó gọn và nâng cáp."),
+        ("Tủ cáp mở nắp {p}", "Tủ cáp {p} hở nắp {s}", "mất mỹ quan và dễ chập", "Đã khóa lại tủ cáp.")]),
+}
+CHANNELS = [("app", 52), ("hotline", 28), ("web", 20)]
+FEEDBACK_COUNT = 400
+
+
+def working_deadline(start, days, holidays):
+    """`days` working days after a local moment, at the same time of day."""
+    moment = start
+    while days:
+        moment += timedelta(days=1)
+        if moment.weekday() < 5 and moment.date() not in holidays:
+            days -= 1
+    return moment
+
+
+def random_point(r, geometry):
+    polygon = max(polygons(geometry), key=lambda p: abs(rings_area(p[0])))
+    xs, ys = zip(*polygon[0])
+    while True:
+        x, y = round(r.uniform(min(xs), max(xs)), 5), round(r.uniform(min(ys), max(ys)), 5)
+        if inside(polygon, x, y):
+            return x, y
+
+
+def feedback(shapes, units):
+    r = rng("feedback")
+    categories = {c["code"]: c for c in rows(HERE / "categories.csv")}
+    holidays = {date.fromisoformat(h["date"]) for h in rows(HERE / "holidays.csv")}
+    local = timezone(timedelta(hours=7))
+    end = datetime(2026, 11, 20, 16, 0, tzinfo=timezone.utc)
+    names = {u[0]: u[3] for u in units if u[0] in shapes}
+    busy = {c: (4 if names[c].startswith("Phường") else 1) * (1.6 if c >= "26734" else 1) for c in shapes}
+    used, out = set(), []
+    while len(out) < FEEDBACK_COUNT:
+        category = r.choices(list(TEXTS), [t[0] for t in TEXTS.values()])[0]
+        title, wrong, effect, answer = r.choice(TEXTS[category][1])
+        ward = r.choices(list(busy), list(busy.values()))[0]
+        place = r.choice(PLACES)
+        title = title.format(p=place)
+        body = f"{wrong.format(p=place, s=r.choice(SINCE))}, {effect}. Thuộc {names[ward][0].lower() + names[ward][1:]}. {r.choice(CLOSE)}".strip()
+        if (title, body) in used:
+            continue
+        used.add((title, body))
+        hour = r.choices(range(24), [1, 1, 1, 1, 1, 2, 5, 9, 11, 11, 10, 8, 6, 7, 9, 9, 9, 8, 8, 8, 7, 6, 4, 2])[0]
+        day = end.astimezone(local).date() - timedelta(days=int(60 * r.random() ** 1.15))
+        created = datetime(day.year, day.month, day.day, hour, r.randrange(60), r.randrange(60), tzinfo=local)
+        if created > end:
+            continue
+        due = working_deadline(created, int(categories[category]["answer_working_days"]), holidays)
+        allowed = (due - created).total_seconds() / 3600
+        late = r.random() < 0.05
+        hours = allowed * (r.uniform(1.05, 1.7) if late else r.betavariate(2.2, 2.4) * 0.96 + 0.02)
+        answered = created + timedelta(hours=hours) <= end and not (late and r.random() < 0.4)
+        routed = int(r.lognormvariate(4.6, 0.55)) if r.random() < 0.95 else int(r.uniform(320, 2400))
+        good = r.choices([5, 4, 3, 2, 1], [44, 30, 14, 7, 5] if not late else [8, 14, 26, 28, 24])[0]
+        rating = good if answered and r.random() < 0.42 else ""
+        x, y = random_point(r, shapes[ward])
+        out.append((category, title[0].upper() + title[1:], body, x, y, r.choices([c for c, _ in CHANNELS], [w for _, w in CHANNELS])[0],
+                    created.astimezone(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ"), routed, f"{hours:.1f}" if answered else "", rating,
+                    answer if answered else "", due))
+    out.sort(key=lambda f: f[6])
+    done = [f for f in out if f[8]]
+    on_time = sum(datetime.fromisoformat(f[6].replace("Z", "+00:00")) + timedelta(hours=float(f[8])) <= f[11] for f in done)
+    overdue = sum(not f[8] and f[11] < end for f in out)
+    print(f"  feedback: {len(done)} answered, {on_time} of them on time; {len(out) - len(done)} open, {overdue} of them overdue; "
+          f"on time of all due {on_time / (len(done) + overdue):.4f}")
+    return [f[:-1] for f in out]
+
+
+# ---- checks ----------------------------------------------------------------------------------
+
+def check(shapes):
+    units = {u["key"]: u for u in rows(HERE / "units.csv")}
+    kinds = Counter((u["kind"], u["valid_from"]) for u in units.values())
+    assert len(units) == len(rows(HERE / "units.csv"))
+    assert [kinds[k, REFORM] for k in ("ward", "commune", "special_zone")] == [113, 54, 1]
+    assert kinds["district", "2021-01-01"] == 22 and kinds["ward", "2021-01-01"] + kinds["commune", "2021-01-01"] == 312
+    assert all(u["parent_key"] in units for u in units.values() if u["key"] != NATION)
+    alive = [u for u in units.values() if u["kind"] in ("ward", "commune") and u["valid_from"] <= "2025-03-01" <= u["valid_to"]]
+    assert len(alive) == 273, len(alive)
+
+    total, ended = defaultdict(int), set()
+    for c in rows(HERE / "unit_changes.csv"):
+        assert c["from_key"] in units and (c["to_key"] in units or c["kind"] == "abolish"), c
+        assert date.fromisoformat(units[c["from_key"]]["valid_to"]) == date.fromisoformat(c["date"]) - timedelta(days=1), c
+        ended.add(c["from_key"])
+        total[c["from_key"]] += round(float(c["weight"]) * 1_000_000)
+    assert set(total.values()) == {1_000_000}
+    assert ended == {k for k, u in units.items() if u["valid_to"]}
+
+    indicators = {i["code"]: i for i in rows(HERE / "indicators.csv")}
+    assert len(indicators) == 66 and all(i["owner_key"] in units for i in indicators.values())
+    fields = {i["field_code"] for i in indicators.values()}
+    assert all(f in fields for u in units.values() for f in u["fields"].split("|") if f)
+    for i in indicators.values():
+        assert i["field_code"] in units[i["owner_key"]]["fields"].split("|"), (i["code"], i["owner_key"])
+    seen = set()
+    for o in rows(HERE / "observations.csv"):
+        key = tuple(o[k] for k in ("indicator", "unit_key", "period", "vintage", "known_time"))
+        assert key not in seen, key
+        seen.add(key)
+        i = indicators[o["indicator"]]
+        assert o["unit_key"] in units and re.fullmatch(r"\d{4}(-(0[1-9]|1[0-2]|Q[1-4]|H[12]))?", o["period"]), o
+        assert re.fullmatch(r"-?\d+(\.\d+)?", o["value"]) and o["known_time"][:10] <= str(TODAY), o
+        if o["unit_key"] != NATION and len(o["period"]) > 4 and "H" not in o["period"]:
+            assert float(i["min"]) <= float(o["value"]) <= float(i["max"]), o
+    seen = set()
+    for t in rows(HERE / "targets.csv"):
+        key = tuple(t[k] for k in ("indicator", "unit_key", "period", "author", "kind"))
+        assert key not in seen, key
+        seen.add(key)
+        assert t["indicator"] in indicators and t["unit_key"] in units and float(t["value"]) is not None
+    aimed = {t["indicator"] for t in rows(HERE / "targets.csv") if t["period"] == "2026"}
+    assert aimed == {c for c, i in indicators.items() if i["direction"] != "context"}
+    categories = {c["code"]: c for c in rows(HERE / "categories.csv")}
+    assert all(c["route_to"] == "ward" or c["route_to"] in units for c in categories.values()) and {c["field_code"] for c in categories.values()} <= fields
+    for f in rows(HERE / "feedback.csv"):
+        assert f["category"] in categories
+        assert any(inside(p, float(f["lon"]), float(f["lat"])) for g in shapes.values() for p in polygons(g)), f
+    for a in rows(HERE / "accounts.csv"):
+        assert a["unit_key"] in units and all(f in fields for f in a["fields"].split("|") if f), a
+    assert len({h["date"] for h in rows(HERE / "holidays.csv")}) == len(rows(HERE / "holidays.csv"))
+    for code, shape in shapes.items():
+        u = units[code]
+        assert any(inside(p, float(u["lon"]), float(u["lat"])) for p in polygons(shape)), code
+    for name in HERE.glob("*.csv"):
+        text = name.read_text(encoding="utf-8")
+        assert text == unicodedata.normalize("NFC", text) and not re.search(r"[^\n]  ", text), name
+    print("checked")
+
+
+def main():
+    sources = Path(sys.argv[1])
+    shapes = load_boundaries(sources)
+    write_boundaries(shapes)
+    units, changes = units_and_changes(sources, shapes)
+    write("units.csv", "key,code,kind,name_vi,name_en,parent_key,valid_from,valid_to,fields,lon,lat", units)
+    write("unit_changes.csv", "date,kind,from_key,to_key,weight,basis,quality", changes)
+    indicators = load_indicators(sources)
+    write_indicators(indicators)
+    printed = printed_observations(sources, indicators)
+    parts = [printed, national_observations(sources, indicators), made_up_observations(indicators, printed), ward_observations(indicators, shapes)]
+    print("  printed, national, made up, wards:", [len(p) for p in parts])
+    write("observations.csv", "indicator,unit_key,period,vintage,value,known_time,source,illustrative",
+          sorted((o for p in parts for o in p), key=lambda o: (o[0], len(o[1]), o[1], o[2], o[5], o[3])))
+    write("targets.csv", "indicator,unit_key,period,author,kind,comparator,value,value_high,source,illustrative", targets(indicators, shapes))
+    write("feedback.csv", "category,title_vi,body_vi,lon,lat,channel,created,routed_after_s,answered_after_h,rating,answer_vi", feedback(shapes, units))
+    check(shapes)
+
+
+if __name__ == "__main__":
+    main()
