@@ -3,9 +3,11 @@
 pub mod config;
 pub mod events;
 pub mod language;
+pub mod objects;
 pub mod postgres;
 mod refusal;
 pub mod request;
+pub mod telemetry;
 
 pub use config::Config;
 pub use language::say;
