@@ -1,0 +1,96 @@
+//! Who calls, for handlers.
+
+use std::sync::Arc;
+
+use tonic::Request;
+use uuid::Uuid;
+
+use super::{Claims, Kind, outside_scope, permission_missing, token_missing};
+use crate::{
+    Refusal,
+    directory::{Directory, Scope},
+};
+
+/// The caller of a request: a person or a service with a verified token.
+#[derive(Clone, Debug)]
+pub struct Caller {
+    claims: Arc<Claims>,
+    directory: Directory,
+}
+
+impl Caller {
+    /// A caller, for the layer and for those who act outside of a request.
+    #[must_use]
+    pub fn new(claims: Arc<Claims>, directory: Directory) -> Self {
+        Self { claims, directory }
+    }
+
+    /// The caller of a request; refused when there was no token (only public methods are reached without).
+    pub fn of<T>(request: &Request<T>) -> Result<&Self, Refusal> {
+        Self::optional(request).ok_or_else(token_missing)
+    }
+
+    /// The caller of a request, if there is one.
+    #[must_use]
+    pub fn optional<T>(request: &Request<T>) -> Option<&Self> {
+        request.extensions().get()
+    }
+
+    /// UUID of the person, client id of the service.
+    #[must_use]
+    pub fn id(&self) -> String {
+        self.claims.sub.clone()
+    }
+
+    /// The person; none for a service.
+    #[must_use]
+    pub fn person(&self) -> Option<Uuid> {
+        match self.claims.kind {
+            Kind::Person => self.claims.sub.parse().ok(),
+            Kind::Service => None,
+        }
+    }
+
+    /// Whether a service calls.
+    #[must_use]
+    pub fn is_service(&self) -> bool {
+        self.claims.kind == Kind::Service
+    }
+
+    /// What the token says.
+    #[must_use]
+    pub fn claims(&self) -> &Claims {
+        &self.claims
+    }
+
+    /// Whether the caller holds a permission in any unit.
+    #[must_use]
+    pub fn holds(&self, permission: &str) -> bool {
+        self.directory.holds(&self.claims.sub, permission)
+    }
+
+    /// Where the caller holds a permission.
+    #[must_use]
+    pub fn scope(&self, permission: &str) -> Scope {
+        self.directory.scope(&self.claims.sub, permission)
+    }
+
+    /// Refuses unless the caller holds a permission for a thing of this unit and field.
+    pub fn require(
+        &self,
+        permission: &str,
+        unit: Uuid,
+        field: Option<&str>,
+    ) -> Result<(), Refusal> {
+        if self
+            .directory
+            .permits(&self.claims.sub, permission, unit, field)
+        {
+            Ok(())
+        } else if self.holds(permission) {
+            Err(outside_scope(permission))
+        } else {
+            Err(permission_missing(permission))
+        }
+    }
+}
