@@ -1,6 +1,8 @@
 //! The contract of civicmesh: messages, clients and servers generated from the .proto files, and their descriptors.
 #![expect(clippy::all, rustdoc::all, reason = "generated code")]
 
+pub mod period;
+
 use std::sync::LazyLock;
 
 use prost_reflect::DescriptorPool;
