@@ -1,7 +1,14 @@
 //! How facts travel: each service writes them to its outbox in the transaction of their effect and serves that outbox
 //! as a feed; others follow it from a cursor that they keep in their own database.
 
-#[expect(dead_code, reason = "the consumer side lands next")]
+mod consume;
+mod cursor;
+mod cut;
+mod feed;
+mod lease;
+mod park;
+mod retain;
+mod sequence;
 mod trace;
 
 use anyhow::{Context, ensure};
@@ -11,6 +18,10 @@ use sqlx::PgConnection;
 use uuid::Uuid;
 
 use proto::events::v1 as pb;
+
+pub use consume::{Consumer, consume};
+pub use cut::{Cut, Scope};
+pub use feed::Feed;
 
 /// A fact to be stated.
 #[derive(Clone, Debug)]
