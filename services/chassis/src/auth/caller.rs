@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
+use chrono::Utc;
 use tonic::Request;
 use uuid::Uuid;
 
-use super::{Claims, Kind, outside_scope, permission_missing, token_missing};
+use super::{Claims, Kind, outside_scope, permission_missing, session_ended, token_missing};
 use crate::{
     Refusal,
     directory::{Directory, Scope},
@@ -61,6 +62,29 @@ impl Caller {
     #[must_use]
     pub fn claims(&self) -> &Claims {
         &self.claims
+    }
+
+    /// Whether the token has ended meanwhile: for streams, which outlive the check at their start.
+    #[must_use]
+    pub fn is_expired(&self) -> bool {
+        self.claims.exp <= Utc::now().timestamp()
+    }
+
+    /// Refuses when the session was revoked or the account disabled meanwhile.
+    pub fn demand_current(&self) -> Result<(), Refusal> {
+        let claims = &self.claims;
+        let is_revoked = claims
+            .sid
+            .as_deref()
+            .is_some_and(|session| self.directory.is_revoked(session));
+        let is_disabled = self
+            .directory
+            .principal(&claims.sub)
+            .is_some_and(|principal| principal.disabled || principal.service != self.is_service());
+        if is_revoked || is_disabled {
+            return Err(session_ended());
+        }
+        Ok(())
     }
 
     /// Whether the caller holds a permission in any unit.

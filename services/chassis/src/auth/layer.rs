@@ -10,9 +10,7 @@ use http::{HeaderMap, Request, Response, header};
 use tonic::{Code, Status, body::Body};
 use tower::{Layer, Service};
 
-use super::{
-    Caller, Kind, Verifier, permission_missing, session_ended, token_invalid, token_missing,
-};
+use super::{Caller, Verifier, permission_missing, token_invalid, token_missing};
 use crate::{
     Refusal,
     access::{Rule, Rules},
@@ -96,19 +94,9 @@ impl AuthLayer {
             .map(|(_, token)| token.trim())
             .ok_or_else(token_invalid)?;
         let claims = self.verifier.verify(token).await?;
-        let revoked = claims
-            .sid
-            .as_deref()
-            .is_some_and(|session| self.directory.is_revoked(session));
-        if revoked {
-            return Err(session_ended());
-        }
-        if let Some(principal) = self.directory.principal(&claims.sub)
-            && (principal.disabled || principal.service != (claims.kind == Kind::Service))
-        {
-            return Err(session_ended());
-        }
-        Ok(Some(Caller::new(claims, self.directory.clone())))
+        let caller = Caller::new(claims, self.directory.clone());
+        caller.demand_current()?;
+        Ok(Some(caller))
     }
 }
 

@@ -100,7 +100,7 @@ pub async fn consume<C, T>(
             outcome = follower.follow() => outcome,
         };
         let wait = match outcome {
-            Ok(()) => continue,
+            Ok(()) => FIRST_BACKOFF,
             Err(error) => follower.note(&error),
         };
         tokio::select! {
@@ -191,7 +191,9 @@ where
             tokio::select! {
                 message = timeout(SILENCE, stream.message()) => {
                     let first = message.context("the feed fell silent")??;
-                    let first = first.context("the feed ended the stream")?;
+                    let Some(first) = first else {
+                        return Ok(()); // the process behind it stops, or our token has ended
+                    };
                     self.backoff = FIRST_BACKOFF;
                     let batch = collect(first, &mut stream);
                     self.digest(batch).await?;

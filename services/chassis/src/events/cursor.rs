@@ -1,7 +1,7 @@
 //! Where a reader of a feed stands: opaque to it, verifiable by the feed.
 
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
-use sqlx::PgPool;
+use sqlx::PgExecutor;
 use tonic::{Code, Status};
 use uuid::Uuid;
 
@@ -42,7 +42,7 @@ impl Cursor {
     }
 
     /// The place before the oldest event kept.
-    pub async fn oldest(db: &PgPool) -> sqlx::Result<Self> {
+    pub async fn oldest(db: impl PgExecutor<'_>) -> sqlx::Result<Self> {
         sqlx::query_as!(
             Self,
             "SELECT deleted_position AS position, deleted_id AS id FROM chassis.feed"
@@ -52,7 +52,7 @@ impl Cursor {
     }
 
     /// The place after the newest event.
-    pub async fn newest(db: &PgPool) -> sqlx::Result<Self> {
+    pub async fn newest(db: impl PgExecutor<'_>) -> sqlx::Result<Self> {
         sqlx::query_as!(
             Self,
             r#"SELECT f.position, COALESCE(o.id, f.deleted_id) AS "id!"
@@ -63,7 +63,7 @@ impl Cursor {
     }
 
     /// Whether this feed can go on from here.
-    pub async fn verify(self, db: &PgPool) -> Result<Standing, Status> {
+    pub async fn verify(self, db: impl PgExecutor<'_>) -> Result<Standing, Status> {
         let feed = sqlx::query!(
             r#"SELECT f.deleted_position, f.deleted_id, o.id AS "kept_id?"
             FROM chassis.feed AS f LEFT JOIN chassis.outbox AS o ON o.position = $1"#,

@@ -15,12 +15,13 @@ use proto::events::v1::{
 };
 
 use super::{
-    Cut,
     cursor::{Cursor, Standing},
     park, retain, sequence,
 };
-use crate::{Refusal, internal};
+use crate::{Caller, Refusal, internal};
 
+/// The permission of which units' events a reader sees.
+const PERMISSION: &str = "events.subscribe";
 /// The contract promises one every 15 seconds.
 const HEARTBEAT: Duration = Duration::from_secs(10);
 /// Positions looked at by one read.
@@ -115,7 +116,7 @@ impl Feed {
 struct Reader {
     feed: Arc<Inner>,
     head: watch::Receiver<i64>,
-    cut: Cut,
+    caller: Caller,
     types: Option<Vec<String>>,
     cursor: Cursor,
     ready: VecDeque<pb::SubscribeResponse>,
@@ -123,15 +124,19 @@ struct Reader {
 }
 
 impl Reader {
-    /// The next message, an event or a heartbeat; None when the process stops.
+    /// The next message, an event or a heartbeat; None when the process stops or the token ends.
     async fn next(&mut self) -> Option<Result<pb::SubscribeResponse, Status>> {
         loop {
             if let Some(message) = self.ready.pop_front() {
                 self.heartbeat = Instant::now() + HEARTBEAT;
                 return Some(Ok(message));
             }
-            if self.feed.end.is_cancelled() {
+            // A stream lives no longer than its token; the reader comes back with a fresh one.
+            if self.feed.end.is_cancelled() || self.caller.is_expired() {
                 return None;
+            }
+            if let Err(refusal) = self.caller.demand_current() {
+                return Some(Err(refusal.into()));
             }
             let head = *self.head.borrow_and_update();
             let before = self.cursor;
@@ -158,7 +163,7 @@ impl Reader {
 
     /// Reads the next window: one statement, so that deletion cannot come between what it sees.
     async fn read(&mut self) -> Result<(), Status> {
-        let scope = self.cut.scope();
+        let scope = self.caller.scope(PERMISSION);
         let rows = sqlx::query!(
             r#"WITH head AS MATERIALIZED (
                 SELECT f.deleted_position, last.position, last.id
@@ -236,13 +241,13 @@ impl EventFeedService for Feed {
         &self,
         request: Request<pb::SubscribeRequest>,
     ) -> Result<Response<Self::SubscribeStream>, Status> {
-        let cut = Cut::of(&request)?;
+        let caller = Caller::of(&request)?.clone();
         let request = request.into_inner();
         let cursor = self.start(&request).await?;
         let reader = Reader {
             feed: self.0.clone(),
             head: self.0.head.subscribe(),
-            cut,
+            caller,
             types: Some(request.types).filter(|types| !types.is_empty()),
             cursor,
             ready: VecDeque::new(),
@@ -262,7 +267,7 @@ impl EventFeedService for Feed {
         &self,
         request: Request<pb::AcknowledgeEventsRequest>,
     ) -> Result<Response<pb::AcknowledgeEventsResponse>, Status> {
-        let principal = Cut::of(&request)?.principal();
+        let principal = Caller::of(&request)?.id();
         let request = request.into_inner();
         self.demand_own(&request.service)?;
         if request.consumer.is_empty() || request.consumer.len() > 200 {

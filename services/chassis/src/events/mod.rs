@@ -3,7 +3,6 @@
 
 mod consume;
 mod cursor;
-mod cut;
 mod feed;
 mod lease;
 mod park;
@@ -14,13 +13,14 @@ mod trace;
 use anyhow::{Context, ensure};
 use chrono::{DateTime, Utc};
 use prost::{Message, Name};
-use sqlx::PgConnection;
+use sqlx::{PgConnection, PgExecutor};
 use uuid::Uuid;
 
 use proto::events::v1 as pb;
 
+use cursor::Cursor;
+
 pub use consume::{Consumer, consume};
-pub use cut::{Cut, Scope};
 pub use feed::Feed;
 
 /// A fact to be stated.
@@ -84,6 +84,12 @@ pub async fn publish_all<'a, M: Message + Name + 'a>(
     .execute(tx)
     .await?;
     Ok(())
+}
+
+/// The cursor after the newest event of this service's feed. An export reads it before it reads the state that it sends,
+/// and gives it to the reader to follow from.
+pub async fn newest_cursor(db: impl PgExecutor<'_>) -> sqlx::Result<String> {
+    Ok(Cursor::newest(db).await?.encode())
 }
 
 /// Arrays of arrays must be rectangular in Postgres; sets of units are not, so each travels as text.
