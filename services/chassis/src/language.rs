@@ -46,6 +46,11 @@ impl Language {
     pub async fn scope<F: Future>(self, future: F) -> F::Output {
         CURRENT.scope(self, future).await
     }
+
+    /// Runs a closure (the poll of a stream) in which `current` answers this language.
+    pub fn enter<T>(self, run: impl FnOnce() -> T) -> T {
+        CURRENT.sync_scope(self, run)
+    }
 }
 
 /// The language of the request being served; Vietnamese outside of one.

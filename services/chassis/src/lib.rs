@@ -2,10 +2,17 @@
 
 pub mod access;
 pub mod auth;
+pub mod body;
 pub mod config;
+pub mod connections;
+pub mod deadline;
 pub mod directory;
+pub mod discovery;
 pub mod events;
+pub mod guard;
 pub mod language;
+pub mod mesh;
+pub mod methods;
 pub mod objects;
 pub mod postgres;
 mod refusal;
@@ -13,6 +20,7 @@ pub mod request;
 pub mod telemetry;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
+pub mod trace;
 
 pub use auth::Caller;
 pub use config::Config;
