@@ -123,6 +123,12 @@ impl Discovery {
         });
     }
 
+    /// Whether replicas make themselves known.
+    #[must_use]
+    pub fn registers(&self) -> bool {
+        matches!(self.source, Source::Consul(_))
+    }
+
     /// Makes this replica known and keeps it known; none where addresses come from elsewhere (a list, Kubernetes).
     pub async fn register(
         &self,

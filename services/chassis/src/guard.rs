@@ -9,7 +9,7 @@ use std::{
 };
 
 use futures::{FutureExt as _, future::BoxFuture};
-use http::{Request, Response, header::ACCEPT_LANGUAGE};
+use http::{Request, Response};
 use tokio::{sync::Semaphore, time::Instant};
 use tokio_util::sync::CancellationToken;
 use tonic::{Code, Status, body::Body};
@@ -107,7 +107,7 @@ where
         let inner = std::mem::replace(&mut self.inner, clone);
         let guard = self.guard.clone();
         let span = trace::server_span(request.uri().path(), request.headers());
-        let language = language(request.headers());
+        let language = Language::of(request.headers());
         let serve = async move {
             let response = language.scope(serve(guard, inner, request, language)).await;
             let code = Status::from_header_map(response.headers()).map(|status| status.code());
@@ -168,14 +168,6 @@ where
             .map(|permit| Box::new(permit) as Box<_>),
     };
     bounds.around(response)
-}
-
-fn language(headers: &http::HeaderMap) -> Language {
-    headers
-        .get(ACCEPT_LANGUAGE)
-        .and_then(|value| value.to_str().ok())
-        .map(Language::parse)
-        .unwrap_or_default()
 }
 
 fn overloaded() -> Status {

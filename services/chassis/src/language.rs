@@ -25,6 +25,16 @@ impl Language {
         }
     }
 
+    /// The language that a request asks for.
+    #[must_use]
+    pub fn of(headers: &http::HeaderMap) -> Self {
+        headers
+            .get(http::header::ACCEPT_LANGUAGE)
+            .and_then(|value| value.to_str().ok())
+            .map(Self::parse)
+            .unwrap_or_default()
+    }
+
     /// Its code, "vi" or "en".
     #[must_use]
     pub fn code(self) -> &'static str {

@@ -2,6 +2,7 @@
 
 pub mod access;
 pub mod auth;
+mod base;
 pub mod body;
 pub mod config;
 pub mod connections;
@@ -11,20 +12,24 @@ pub mod discovery;
 pub mod events;
 pub mod guard;
 pub mod language;
+pub mod lifecycle;
 pub mod mesh;
 pub mod methods;
 pub mod objects;
 pub mod postgres;
 mod refusal;
 pub mod request;
+pub mod server;
 pub mod telemetry;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 pub mod trace;
 
 pub use auth::Caller;
+pub use base::Base;
 pub use config::Config;
 pub use directory::Directory;
 pub use language::say;
 pub use refusal::{Refusal, internal};
 pub use request::{Claimed, RequestKey};
+pub use server::Server;

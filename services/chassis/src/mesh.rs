@@ -46,6 +46,8 @@ const KEPT: usize = 1024 * 1024;
 const BACKOFF: Duration = Duration::from_millis(25);
 /// What is kept back of a deadline for the way home.
 const MARGIN: Duration = Duration::from_millis(20);
+/// A replica that let a call wait for this long has failed; less says nothing, for the caller's time may be short.
+const SLOW: Duration = Duration::from_secs(1);
 /// How long the first call waits for the source of endpoints.
 const DISCOVERY_LIMIT: Duration = Duration::from_secs(3);
 
@@ -215,7 +217,9 @@ impl MeshChannel {
             let again = match outcome {
                 Outcome::Answered => false,
                 Outcome::NotConnected => !last,
-                Outcome::Failed => !last && method.repeatable && self.pool.may_retry(),
+                Outcome::Failed | Outcome::Late => {
+                    !last && method.repeatable && self.pool.may_retry()
+                }
             };
             if !again {
                 if let (Err(status), Some(token)) = (answer_status(&answer), &own_token)
@@ -275,10 +279,12 @@ impl MeshChannel {
                 .insert(deadline::HEADER, deadline::header(left));
         }
         let occupied = peer.occupy();
+        let begun = Instant::now();
         let call = peer.channel().oneshot(request);
         let answer = match limit {
             Some(limit) => match tokio::time::timeout_at(limit, call).await {
                 Ok(answer) => answer,
+                Err(_) if begun.elapsed() < SLOW => return (Err(exceeded()), Outcome::Late),
                 Err(_) => return (Err(exceeded()), Outcome::Failed),
             },
             None => call.await,

@@ -119,6 +119,8 @@ pub(super) enum Outcome {
     Answered,
     /// It said UNAVAILABLE, broke off, or took too long.
     Failed,
+    /// Its caller had too little time to judge it by.
+    Late,
     /// Nobody is there: the call was never sent.
     NotConnected,
 }
@@ -227,6 +229,7 @@ impl Pool {
                 let mut budget = self.budget();
                 *budget = (*budget + BUDGET_RATIO).min(BUDGET);
             }
+            Outcome::Late => {}
             Outcome::Failed => peer.failed(false),
             Outcome::NotConnected => {
                 peer.failed(true);

@@ -1,0 +1,175 @@
+//! A service's server: gRPC and HTTP on one port, with everything that every service has.
+
+use std::{
+    convert::Infallible,
+    task::{Context, Poll},
+};
+
+use anyhow::Context as _;
+use axum::{middleware, response::IntoResponse};
+use futures::{FutureExt as _, future::BoxFuture};
+use http::{HeaderMap, Request, Response, header};
+use hyper::body::Incoming;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+use tonic::{body::Body, server::NamedService, service::Routes};
+use tower::{Layer as _, Service, ServiceExt as _};
+use tower_http::{catch_panic::CatchPanicLayer, limit::RequestBodyLimitLayer};
+
+use crate::{
+    base::Base,
+    language::Language,
+    lifecycle::{Lifecycle, Task},
+};
+
+/// The largest message a service takes in. tonic's own limit is 4 MiB; a service with uploads raises it to this one:
+/// `FeedbackServiceServer::new(grpc).max_decoding_message_size(chassis::server::MAX_MESSAGE)`.
+pub const MAX_MESSAGE: usize = 16 * 1024 * 1024;
+
+/// The server of one service, being put together.
+pub struct Server {
+    base: Base,
+    routes: Routes,
+    services: Vec<&'static str>,
+    http: axum::Router,
+    tasks: Vec<Task>,
+}
+
+impl Server {
+    /// A server with health and reflection, and nothing else yet.
+    #[must_use]
+    pub fn new(base: Base) -> Self {
+        Self {
+            base,
+            routes: Routes::default(),
+            services: Vec::new(),
+            http: axum::Router::new(),
+            tasks: Vec::new(),
+        }
+    }
+
+    /// Adds a gRPC service of the contract.
+    #[must_use]
+    pub fn grpc<S>(mut self, service: S) -> Self
+    where
+        S: Service<Request<Body>, Error = Infallible>
+            + NamedService
+            + Clone
+            + Send
+            + Sync
+            + 'static,
+        S::Response: IntoResponse,
+        S::Future: Send + 'static,
+    {
+        self.services.push(S::NAME);
+        self.routes = self.routes.add_service(service);
+        self
+    }
+
+    /// Adds HTTP routes; anything that is not gRPC goes to them.
+    #[must_use]
+    pub fn http(mut self, router: axum::Router) -> Self {
+        self.http = self.http.merge(router);
+        self
+    }
+
+    /// Adds a background task. It runs from the start until calls are drained and is then cancelled at an await and
+    /// waited for. It deals with passing failures itself: an error means that it cannot go on, and stops the service.
+    #[must_use]
+    pub fn task(
+        mut self,
+        name: &'static str,
+        task: impl Future<Output = anyhow::Result<()>> + Send + 'static,
+    ) -> Self {
+        self.tasks.push((name, task.boxed()));
+        self
+    }
+
+    /// Serves until shutdown is cancelled and the drain is over.
+    pub async fn serve(
+        self,
+        listener: TcpListener,
+        shutdown: CancellationToken,
+    ) -> anyhow::Result<()> {
+        let base = self.base;
+        let (lifecycle, health) = Lifecycle::new(
+            base.name,
+            base.config.clone(),
+            base.mesh.discovery().clone(),
+            Some(base.db.clone()),
+            self.services,
+        )
+        .await;
+        let routes = with_reflection(self.routes.add_service(health))?.prepare();
+        let front = Front {
+            grpc: lifecycle.guard().layer(routes),
+            http: http(self.http.merge(lifecycle.probes())),
+        };
+        lifecycle.serve(listener, front, self.tasks, shutdown).await
+    }
+}
+
+fn with_reflection(routes: Routes) -> anyhow::Result<Routes> {
+    let builder = || {
+        tonic_reflection::server::Builder::configure()
+            .register_encoded_file_descriptor_set(proto::DESCRIPTOR_SET)
+            .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+    };
+    let v1 = builder().build_v1().context("reflection v1")?;
+    let v1alpha = builder().build_v1alpha().context("reflection v1alpha")?;
+    Ok(routes.add_service(v1).add_service(v1alpha))
+}
+
+/// What every HTTP route has.
+fn http(router: axum::Router) -> axum::Router {
+    router
+        .layer(middleware::from_fn(
+            async |request: axum::extract::Request, next: middleware::Next| {
+                let language = Language::of(request.headers());
+                language.scope(next.run(request)).await
+            },
+        ))
+        .layer(RequestBodyLimitLayer::new(MAX_MESSAGE))
+        .layer(CatchPanicLayer::new())
+}
+
+/// Whether a request is gRPC (gRPC-Web is the gateway's).
+#[must_use]
+pub fn is_grpc(headers: &HeaderMap) -> bool {
+    headers
+        .get(header::CONTENT_TYPE)
+        .is_some_and(|kind| kind.as_bytes().starts_with(b"application/grpc"))
+}
+
+/// Tells gRPC from HTTP.
+#[derive(Clone)]
+struct Front<G> {
+    grpc: G,
+    http: axum::Router,
+}
+
+impl<G> Service<Request<Incoming>> for Front<G>
+where
+    G: Service<Request<Body>, Response = Response<Body>, Error = Infallible>
+        + Clone
+        + Send
+        + 'static,
+    G::Future: Send + 'static,
+{
+    type Response = Response<Body>;
+    type Error = Infallible;
+    type Future = BoxFuture<'static, Result<Response<Body>, Infallible>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<Incoming>) -> Self::Future {
+        if is_grpc(request.headers()) {
+            self.grpc.clone().oneshot(request.map(Body::new)).boxed()
+        } else {
+            let http = self.http.clone();
+            async move { Ok(http.oneshot(request).await?.map(Body::new)) }.boxed()
+        }
+    }
+}
