@@ -1,4 +1,4 @@
-//! What every gRPC call passes before its service: trace, language, load shedding, deadline, panics.
+//! What every gRPC call passes before its service: language, load shedding, deadline, panics.
 
 use std::{
     convert::Infallible,
@@ -14,7 +14,6 @@ use tokio::{sync::Semaphore, time::Instant};
 use tokio_util::sync::CancellationToken;
 use tonic::{Code, Status, body::Body};
 use tonic_types::{ErrorDetails, StatusExt as _};
-use tracing::Instrument as _;
 
 use crate::{
     Config,
@@ -23,7 +22,7 @@ use crate::{
     language::Language,
     methods::{self, Method},
     refusal::Refusal,
-    say, trace,
+    say,
 };
 
 /// How much longer an upload (a stream of the caller's) may take than a unary call.
@@ -106,16 +105,9 @@ where
         let clone = self.inner.clone();
         let inner = std::mem::replace(&mut self.inner, clone);
         let guard = self.guard.clone();
-        let span = trace::server_span(request.uri().path(), request.headers());
         let language = Language::of(request.headers());
-        let serve = async move {
-            let response = language.scope(serve(guard, inner, request, language)).await;
-            let code = Status::from_header_map(response.headers()).map(|status| status.code());
-            tracing::Span::current()
-                .record("rpc.grpc.status_code", i32::from(code.unwrap_or(Code::Ok)));
-            Ok(response)
-        };
-        serve.instrument(span).boxed()
+        let serve = language.scope(serve(guard, inner, request, language));
+        serve.map(Ok).boxed()
     }
 }
 

@@ -23,7 +23,6 @@ pub mod server;
 pub mod telemetry;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
-pub mod trace;
 
 pub use auth::Caller;
 pub use base::Base;

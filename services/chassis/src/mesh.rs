@@ -29,7 +29,7 @@ use crate::{
     discovery::Discovery,
     language,
     methods::{self, Method},
-    trace,
+    telemetry,
 };
 
 mod pool;
@@ -155,7 +155,13 @@ impl tower::Service<Request<Body>> for MeshChannel {
 
     fn call(&mut self, request: Request<Body>) -> Self::Future {
         let channel = self.clone();
-        let span = trace::client_span(request.uri().path(), &channel.service);
+        let span = tracing::info_span!(
+            "call",
+            otel.name = request.uri().path().trim_start_matches('/'),
+            otel.kind = "client",
+            peer.service = &*channel.service,
+            rpc.response.status_code = tracing::field::Empty,
+        );
         let call = async move {
             let response = channel
                 .run(request)
@@ -163,7 +169,7 @@ impl tower::Service<Request<Body>> for MeshChannel {
                 .unwrap_or_else(|status| status.into_http());
             let status = Status::from_header_map(response.headers());
             let code = status.map_or(Code::Ok, |status| status.code());
-            tracing::Span::current().record("rpc.grpc.status_code", i32::from(code));
+            tracing::Span::current().record("rpc.response.status_code", i32::from(code));
             Ok(response)
         };
         call.instrument(span).boxed()
@@ -203,7 +209,7 @@ impl MeshChannel {
         self.pool.known(DISCOVERY_LIMIT).await;
         let (mut parts, body) = request.into_parts();
         let own_token = self.sign(&mut parts.headers).await?;
-        trace::inject(&tracing::Span::current(), &mut parts.headers);
+        telemetry::inject(&mut parts.headers);
         let mut body = Outgoing::new(body, method).await?;
         let mut tried = Vec::new();
         loop {

@@ -17,9 +17,12 @@ use tower::{Layer as _, Service, ServiceExt as _};
 use tower_http::{catch_panic::CatchPanicLayer, limit::RequestBodyLimitLayer};
 
 use crate::{
+    access::Rules,
+    auth::AuthLayer,
     base::Base,
     language::Language,
     lifecycle::{Lifecycle, Task},
+    telemetry::ServerLayer,
 };
 
 /// The largest message a service takes in. tonic's own limit is 4 MiB; a service with uploads raises it to this one:
@@ -92,6 +95,8 @@ impl Server {
         shutdown: CancellationToken,
     ) -> anyhow::Result<()> {
         let base = self.base;
+        let rules = Rules::read(&proto::DESCRIPTORS, &self.services)?;
+        let auth = AuthLayer::new(rules, base.verifier.clone(), base.directory.clone());
         let (lifecycle, health) = Lifecycle::new(
             base.name,
             base.config.clone(),
@@ -102,10 +107,16 @@ impl Server {
         .await;
         let routes = with_reflection(self.routes.add_service(health))?.prepare();
         let front = Front {
-            grpc: lifecycle.guard().layer(routes),
+            grpc: lifecycle.guard().layer(auth.layer(routes)),
             http: http(self.http.merge(lifecycle.probes())),
         };
-        lifecycle.serve(listener, front, self.tasks, shutdown).await
+        let front = ServerLayer::new(base.name).layer(front);
+        let follow = base
+            .directory
+            .follow(base.mesh.channel("identity"), shutdown.clone());
+        let mut tasks = self.tasks;
+        tasks.push(("directory", follow.map(Ok).boxed()));
+        lifecycle.serve(listener, front, tasks, shutdown).await
     }
 }
 
