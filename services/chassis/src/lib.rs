@@ -16,6 +16,7 @@ pub mod lifecycle;
 pub mod mesh;
 pub mod methods;
 pub mod objects;
+pub mod page;
 pub mod postgres;
 mod refusal;
 pub mod request;
