@@ -61,16 +61,21 @@ async fn migrate(
     if !config.allow_unsafe_database {
         demand_durability(&pool).await?;
     }
-    migrator(&CHASSIS, "chassis.migration", &["chassis"])
-        .run(&pool)
-        .await
-        .context("a migration of the chassis failed")?;
+    migrate_chassis(&pool).await?;
     migrator(service, &service.table_name, &[])
         .run(&pool)
         .await
         .context("a migration of the service failed")?;
     pool.close().await;
     Ok(())
+}
+
+/// Brings the chassis's own tables up to date.
+pub(crate) async fn migrate_chassis(pool: &PgPool) -> anyhow::Result<()> {
+    migrator(&CHASSIS, "chassis.migration", &["chassis"])
+        .run(pool)
+        .await
+        .context("a migration of the chassis failed")
 }
 
 fn migrator(

@@ -10,6 +10,7 @@ use axum::{middleware, response::IntoResponse};
 use futures::{FutureExt as _, future::BoxFuture};
 use http::{HeaderMap, Request, Response, header};
 use hyper::body::Incoming;
+use proto::events::v1::event_feed_service_server::EventFeedServiceServer;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tonic::{body::Body, server::NamedService, service::Routes};
@@ -20,6 +21,7 @@ use crate::{
     access::Rules,
     auth::AuthLayer,
     base::Base,
+    events::{self, Consumer, Feed},
     language::Language,
     lifecycle::{Lifecycle, Task},
     telemetry::ServerLayer,
@@ -36,10 +38,14 @@ pub struct Server {
     services: Vec<&'static str>,
     http: axum::Router,
     tasks: Vec<Task>,
+    consumers: Vec<Follow>,
 }
 
+/// Starts a consumer, given what stops it.
+type Follow = Box<dyn FnOnce(&Base, CancellationToken) -> Task + Send>;
+
 impl Server {
-    /// A server with health and reflection, and nothing else yet.
+    /// A server with health, reflection and the service's own feed, and nothing else yet.
     #[must_use]
     pub fn new(base: Base) -> Self {
         Self {
@@ -48,6 +54,7 @@ impl Server {
             services: Vec::new(),
             http: axum::Router::new(),
             tasks: Vec::new(),
+            consumers: Vec::new(),
         }
     }
 
@@ -88,34 +95,70 @@ impl Server {
         self
     }
 
+    /// Follows the feed of another service.
+    #[must_use]
+    pub fn consume<C: Consumer>(mut self, consumer: C) -> Self {
+        self.consumers.push(Box::new(|base, shutdown| {
+            let channel = base.mesh.channel(consumer.source());
+            let (db, service) = (base.db.clone(), base.name);
+            let follow = async move {
+                events::consume(db, channel, service, consumer, shutdown).await;
+                Ok(())
+            };
+            (C::NAME, follow.boxed())
+        }));
+        self
+    }
+
     /// Serves until shutdown is cancelled and the drain is over.
     pub async fn serve(
         self,
         listener: TcpListener,
         shutdown: CancellationToken,
     ) -> anyhow::Result<()> {
-        let base = self.base;
-        let rules = Rules::read(&proto::DESCRIPTORS, &self.services)?;
+        let Self {
+            base,
+            routes,
+            mut services,
+            http,
+            mut tasks,
+            consumers,
+        } = self;
+        services.push(EventFeedServiceServer::<Feed>::NAME);
+        let rules = Rules::read(&proto::DESCRIPTORS, &services)?;
         let auth = AuthLayer::new(rules, base.verifier.clone(), base.directory.clone());
         let (lifecycle, health) = Lifecycle::new(
             base.name,
             base.config.clone(),
             base.mesh.discovery().clone(),
             Some(base.db.clone()),
-            self.services,
+            services,
         )
         .await;
-        let routes = with_reflection(self.routes.add_service(health))?.prepare();
+        let feed = Feed::new(
+            base.name,
+            base.db.clone(),
+            base.config.event_retention,
+            lifecycle.streams(),
+        );
+        let routes = routes.add_service(health).add_service(feed.service());
         let front = Front {
-            grpc: lifecycle.guard().layer(auth.layer(routes)),
-            http: http(self.http.merge(lifecycle.probes())),
+            grpc: lifecycle
+                .guard()
+                .layer(auth.layer(with_reflection(routes)?.prepare())),
+            http: with_limits(http.merge(lifecycle.probes())),
         };
         let front = ServerLayer::new(base.name).layer(front);
+
         let follow = base
             .directory
+            .clone()
             .follow(base.mesh.channel("identity"), shutdown.clone());
-        let mut tasks = self.tasks;
         tasks.push(("directory", follow.map(Ok).boxed()));
+        tasks.push(("feed", async move { feed.run().map(Ok).await }.boxed()));
+        for consumer in consumers {
+            tasks.push(consumer(&base, shutdown.clone()));
+        }
         lifecycle.serve(listener, front, tasks, shutdown).await
     }
 }
@@ -132,7 +175,7 @@ fn with_reflection(routes: Routes) -> anyhow::Result<Routes> {
 }
 
 /// What every HTTP route has.
-fn http(router: axum::Router) -> axum::Router {
+fn with_limits(router: axum::Router) -> axum::Router {
     router
         .layer(middleware::from_fn(
             async |request: axum::extract::Request, next: middleware::Next| {

@@ -1,6 +1,8 @@
 //! Helpers for the tests of services: a signing key, tokens good and bad, a directory made by hand.
 #![expect(clippy::unwrap_used, reason = "only tests use it")]
 
+mod serve;
+
 use std::sync::Arc;
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
@@ -13,6 +15,8 @@ use crate::{
     auth::{AUDIENCE, Claims, Keys, Kind, TOKEN_TYPE, Verifier},
     directory::{Directory, EVERYTHING, MESH_PERMISSION},
 };
+
+pub use serve::{Running, base, config, run};
 
 /// The issuer of test tokens, the default `Config.public_url`.
 pub const ISSUER: &str = "http://localhost:8080";
