@@ -1,0 +1,323 @@
+//! A series of calendar periods, with gaps, and what can be said of its seasons.
+
+use super::statistics::mean;
+
+/// Why a history cannot be forecast.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unforecastable {
+    /// Too few values were reported.
+    TooShort {
+        /// Values reported.
+        have: usize,
+        /// Values needed.
+        need: usize,
+    },
+    /// A value is infinite or not a number.
+    NotFinite {
+        /// Its place in the history.
+        index: usize,
+    },
+}
+
+/// How many periods make a year.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Seasonality {
+    /// Twelve periods.
+    Monthly,
+    /// Four periods.
+    Quarterly,
+    /// Two periods.
+    HalfYearly,
+    /// One period: nothing seasonal to see.
+    Yearly,
+}
+
+impl Seasonality {
+    /// Periods in a year: 12, 4, 2 or 1.
+    pub fn periods(self) -> usize {
+        match self {
+            Seasonality::Monthly => 12,
+            Seasonality::Quarterly => 4,
+            Seasonality::HalfYearly => 2,
+            Seasonality::Yearly => 1,
+        }
+    }
+}
+
+/// Values of consecutive periods, oldest first; `None` where nothing was reported. Every value is finite, the first is
+/// present, and there are enough of them to forecast from.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Series {
+    values: Vec<Option<f64>>,
+    seasonality: Seasonality,
+    /// Leading gaps that were dropped.
+    dropped: usize,
+    holiday: Vec<f64>,
+}
+
+impl Series {
+    /// Accepts a history that can be forecast, or says why it cannot. Trailing gaps count as periods that have passed.
+    pub fn new(values: &[Option<f64>], seasonality: Seasonality) -> Result<Series, Unforecastable> {
+        if let Some(index) = values
+            .iter()
+            .position(|value| value.is_some_and(|x| !x.is_finite()))
+        {
+            return Err(Unforecastable::NotFinite { index });
+        }
+        let (have, need) = (
+            values.iter().flatten().count(),
+            Series::shortest(seasonality),
+        );
+        if have < need {
+            return Err(Unforecastable::TooShort { have, need });
+        }
+        let first = values.iter().position(Option::is_some).unwrap_or(0);
+        Ok(Series {
+            values: values[first..].to_vec(),
+            seasonality,
+            dropped: first,
+            holiday: Vec::new(),
+        })
+    }
+
+    /// Adds the share of a moving holiday that falls into each period, from the first of the values that were given to
+    /// the end of any horizon to be asked for; without it the holiday's moves are taken for chance.
+    pub fn with_holiday(mut self, shares: &[f64]) -> Series {
+        self.holiday = shares.get(self.dropped..).unwrap_or_default().to_vec();
+        self
+    }
+
+    pub(super) fn holiday(&self) -> &[f64] {
+        &self.holiday
+    }
+
+    /// The fewest reported values to forecast from: a year and one period, since with less the seasons cannot be told
+    /// from the trend, and never fewer than four.
+    pub fn shortest(seasonality: Seasonality) -> usize {
+        (seasonality.periods() + 1).max(4)
+    }
+
+    /// The values, oldest first.
+    pub fn values(&self) -> &[Option<f64>] {
+        &self.values
+    }
+
+    /// Periods in a year.
+    pub fn periods(&self) -> usize {
+        self.seasonality.periods()
+    }
+
+    pub(super) fn all(&self, test: impl Fn(f64) -> bool) -> bool {
+        self.values.iter().flatten().all(|&x| test(x))
+    }
+
+    /// The same series with each value passed through `change`, which must keep it finite.
+    pub(super) fn map(&self, change: impl Fn(f64) -> f64) -> Series {
+        self.map_each(|_, x| change(x))
+    }
+
+    /// The same, told the place of each value.
+    pub(super) fn map_each(&self, change: impl Fn(usize, f64) -> f64) -> Series {
+        let changed = |(t, value): (usize, &Option<f64>)| value.map(|x| change(t, x));
+        self.with_values(self.values.iter().enumerate().map(changed).collect())
+    }
+
+    fn with_values(&self, values: Vec<Option<f64>>) -> Series {
+        Series {
+            values,
+            holiday: self.holiday.clone(),
+            ..*self
+        }
+    }
+
+    /// The first `periods` periods.
+    pub(super) fn first(&self, periods: usize) -> Series {
+        let end = self.values.len().min(periods);
+        self.with_values(self.values[..end].to_vec())
+    }
+
+    /// Gaps filled on the straight line between their neighbours (the last value held at the end).
+    pub(super) fn filled(&self) -> Vec<f64> {
+        let known: Vec<(usize, f64)> = self
+            .values
+            .iter()
+            .enumerate()
+            .filter_map(|(t, value)| value.map(|x| (t, x)))
+            .collect();
+        let mut out = Vec::with_capacity(self.values.len());
+        for pair in known.windows(2) {
+            let ((from, a), (to, b)) = (pair[0], pair[1]);
+            out.extend((from..to).map(|t| a + (b - a) * (t - from) as f64 / (to - from) as f64));
+        }
+        out.resize(self.values.len(), known.last().map_or(0.0, |&(_, x)| x));
+        out
+    }
+
+    /// Additive seasonal indices by classical decomposition (they sum to zero, the first belongs to the first value), or
+    /// `None` with less than two years. `shrink` draws them towards zero by how noisy they are.
+    pub(super) fn seasonal_indices(&self, shrink: bool) -> Option<Vec<f64>> {
+        let (n, m) = (self.values.len(), self.periods());
+        if m < 2 || n < 2 * m {
+            return None;
+        }
+        let trend = centred_average(&self.filled(), m);
+        let mut around: Vec<Vec<f64>> = vec![Vec::new(); m];
+        for (t, (value, level)) in self.values.iter().zip(&trend).enumerate() {
+            if let (Some(x), Some(level)) = (value, level) {
+                around[t % m].push(x - level);
+            }
+        }
+        if around.iter().any(Vec::is_empty) {
+            return None;
+        }
+        let mut indices: Vec<f64> = around.iter().map(|season| mean(season)).collect();
+        let centre = mean(&indices);
+        indices.iter_mut().for_each(|index| *index -= centre);
+        if shrink {
+            let keep = kept_share(&around, &indices);
+            indices.iter_mut().for_each(|index| *index *= keep);
+        }
+        Some(indices)
+    }
+
+    /// What trend and seasons leave of each value, where both are known.
+    pub(super) fn remainder(&self) -> Option<Vec<Option<f64>>> {
+        let m = self.periods();
+        let seasons = self.seasonal_indices(false)?;
+        let trend = centred_average(&self.filled(), m);
+        let parts = self.values.iter().zip(trend).enumerate();
+        Some(
+            parts
+                .map(|(t, (value, level))| Some((*value)? - level? - seasons[t % m]))
+                .collect(),
+        )
+    }
+
+    /// Whether the autocorrelation at one year stands out at the 90 % level, with three years or more.
+    pub(super) fn is_seasonal(&self) -> bool {
+        let (values, m) = (self.filled(), self.periods());
+        let n = values.len();
+        if m < 2 || n < 3 * m {
+            return false;
+        }
+        let centre = mean(&values);
+        let power: f64 = values.iter().map(|x| (x - centre).powi(2)).sum();
+        if power <= 0.0 {
+            return false;
+        }
+        let at = |lag: usize| {
+            values[lag..]
+                .iter()
+                .zip(&values)
+                .map(|(a, b)| (a - centre) * (b - centre))
+                .sum::<f64>()
+                / power
+        };
+        let before: f64 = (1..m).map(|lag| at(lag).powi(2)).sum();
+        at(m).abs() > 1.645 * ((1.0 + 2.0 * before) / n as f64).sqrt()
+    }
+}
+
+/// The moving average over one year, centred; `None` at both ends.
+fn centred_average(values: &[f64], m: usize) -> Vec<Option<f64>> {
+    let half = m / 2;
+    (0..values.len())
+        .map(|t| {
+            let window = values.get(t.checked_sub(half)?..=t + half)?;
+            let total: f64 = window.iter().sum();
+            Some(if m.is_multiple_of(2) {
+                (total - 0.5 * (window[0] + window[m])) / m as f64
+            } else {
+                total / m as f64
+            })
+        })
+        .collect()
+}
+
+/// James and Stein's share of the indices' spread that is more than noise, between 0 and 1.
+fn kept_share(around: &[Vec<f64>], indices: &[f64]) -> f64 {
+    let m = indices.len() as f64;
+    let spread: f64 = indices.iter().map(|index| index * index).sum();
+    let noise: f64 = around
+        .iter()
+        .map(|season| {
+            let count = season.len() as f64;
+            let centre = mean(season);
+            season.iter().map(|x| (x - centre).powi(2)).sum::<f64>()
+                / ((count - 1.0).max(1.0) * count)
+        })
+        .sum();
+    if m <= 3.0 || spread <= 0.0 {
+        return 1.0;
+    }
+    (1.0 - noise * (m - 3.0) / m / spread).clamp(0.0, 1.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Seasonality, Series, Unforecastable};
+
+    fn series(values: &[f64], seasonality: Seasonality) -> Series {
+        let values: Vec<Option<f64>> = values.iter().copied().map(Some).collect();
+        Series::new(&values, seasonality).unwrap()
+    }
+
+    #[test]
+    fn too_few_values_are_counted_without_the_gaps() {
+        let mut values = vec![Some(1.0); 12];
+        values.extend([None; 5]);
+        let refused = Series::new(&values, Seasonality::Monthly);
+        assert_eq!(
+            refused,
+            Err(Unforecastable::TooShort { have: 12, need: 13 })
+        );
+        values.push(Some(1.0));
+        assert!(Series::new(&values, Seasonality::Monthly).is_ok());
+    }
+
+    #[test]
+    fn values_that_are_not_finite_are_refused() {
+        for wrong in [f64::NAN, f64::INFINITY] {
+            let values = [Some(1.0), None, Some(wrong), Some(1.0), Some(1.0)];
+            assert_eq!(
+                Series::new(&values, Seasonality::Yearly),
+                Err(Unforecastable::NotFinite { index: 2 })
+            );
+        }
+    }
+
+    #[test]
+    fn leading_gaps_are_dropped_from_values_and_holiday_alike() {
+        let values = [None, None, Some(1.0), Some(2.0), Some(3.0), Some(4.0)];
+        let series = Series::new(&values, Seasonality::Yearly)
+            .unwrap()
+            .with_holiday(&[0.0, 1.0, 2.0, 3.0]);
+        assert_eq!(series.values().len(), 4);
+        assert_eq!(series.holiday(), [2.0, 3.0]);
+    }
+
+    #[test]
+    fn gaps_are_filled_on_the_line_and_held_at_the_end() {
+        let values = [Some(1.0), None, Some(3.0), Some(5.0), Some(4.0), None];
+        let series = Series::new(&values, Seasonality::Yearly).unwrap();
+        assert_eq!(series.filled(), [1.0, 2.0, 3.0, 5.0, 4.0, 4.0]);
+    }
+
+    #[test]
+    fn seasons_on_a_line_are_found() {
+        let values: Vec<f64> = (0..24)
+            .map(|t| f64::from(t) + [3.0, -1.0, 0.0, -2.0][t as usize % 4])
+            .collect();
+        let series = series(&values, Seasonality::Quarterly);
+        let indices = series.seasonal_indices(false).unwrap();
+        for (found, true_index) in indices.iter().zip([3.0, -1.0, 0.0, -2.0]) {
+            assert!((found - true_index).abs() < 0.01, "{indices:?}");
+        }
+        assert!(series.seasonal_indices(true).unwrap()[0] > 2.9);
+    }
+
+    #[test]
+    fn a_constant_is_not_seasonal() {
+        assert!(!series(&[5.0; 48], Seasonality::Monthly).is_seasonal());
+    }
+}

@@ -1,0 +1,324 @@
+//! Exponential smoothing with additive errors: level, optional (damped) trend, optional seasons; on the values
+//! themselves or on their logarithms, which makes trend and seasons multiplicative.
+
+use super::Model;
+use super::minimum::minimise;
+use super::series::Series;
+use super::statistics::{line, mean, median_and_spread};
+
+/// The most seasons that a state holds.
+const YEAR: usize = 12;
+
+/// Runs over the history that a fit may take; more sharpen the fit and not the forecast.
+const BUDGET: usize = 100;
+
+/// How far paths of logarithms may leave the range seen: about a thousandfold.
+const LOG_SLACK: f64 = 7.0;
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Trend {
+    None,
+    Linear,
+    Damped,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Form {
+    trend: Trend,
+    /// Periods in a year when seasonal, else 1.
+    season: usize,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Gains {
+    level: f64,
+    slope: f64,
+    season: f64,
+    damping: f64,
+    /// The largest error that may bend the trend.
+    limit: f64,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct State {
+    level: f64,
+    slope: f64,
+    seasons: [f64; YEAR],
+    /// The season of the next period.
+    next: usize,
+}
+
+/// One fitted form of exponential smoothing.
+pub(super) struct Smooth {
+    form: Form,
+    gains: Gains,
+    state: State,
+    errors: Vec<f64>,
+    /// For logarithms: the range that paths may not leave.
+    log_range: Option<(f64, f64)>,
+    /// Akaike's criterion, corrected for few values, comparable between both scales.
+    criterion: f64,
+}
+
+impl Form {
+    /// Maps the unit box to the gains that keep the filter stable.
+    fn gains(self, at: &[f64; 4], limit: f64) -> Gains {
+        let level = 0.001 + 0.998 * at[0];
+        Gains {
+            level,
+            slope: if self.trend == Trend::None {
+                0.0
+            } else {
+                level * at[1]
+            },
+            season: if self.season > 1 {
+                (1.0 - level) * at[2]
+            } else {
+                0.0
+            },
+            damping: match self.trend {
+                Trend::None => 0.0,
+                Trend::Linear => 1.0,
+                Trend::Damped => 0.8 + 0.18 * at[3],
+            },
+            limit,
+        }
+    }
+
+    fn parameters(self) -> usize {
+        let trend = match self.trend {
+            Trend::None => 0,
+            Trend::Linear => 2,
+            Trend::Damped => 3,
+        };
+        // Level and its gain, the seasons (which sum to zero) and theirs, and the variance.
+        2 + trend + if self.season > 1 { self.season } else { 0 } + 1
+    }
+}
+
+impl State {
+    /// The state before the first value, from the first years.
+    fn before(series: &Series, form: Form) -> Option<State> {
+        let m = form.season;
+        let mut seasons = [0.0; YEAR];
+        if m > 1 {
+            seasons[..m].copy_from_slice(&series.first(6 * m).seasonal_indices(false)?);
+        }
+        let reach = if m > 1 {
+            2 * m
+        } else {
+            series.periods().max(8)
+        };
+        let start: Vec<f64> = series
+            .filled()
+            .iter()
+            .take(reach)
+            .enumerate()
+            .map(|(t, x)| x - seasons[t % m])
+            .collect();
+        let (at_first, slope) = line(&start);
+        Some(match form.trend {
+            Trend::None => State {
+                level: mean(&start[..start.len().min(m.max(4))]),
+                slope: 0.0,
+                seasons,
+                next: 0,
+            },
+            Trend::Linear | Trend::Damped => State {
+                level: at_first - slope,
+                slope,
+                seasons,
+                next: 0,
+            },
+        })
+    }
+
+    /// What the next period is expected to be.
+    fn expect(&self, gains: &Gains) -> f64 {
+        self.level + gains.damping * self.slope + self.seasons[self.next]
+    }
+
+    /// Moves on by one period that differed from what was expected by `error`.
+    fn advance(&mut self, gains: &Gains, form: Form, error: f64) {
+        let slope = gains.damping * self.slope;
+        self.level += slope + gains.level * error;
+        self.slope = slope + gains.slope * error.clamp(-gains.limit, gains.limit);
+        self.seasons[self.next] += gains.season * error;
+        self.next += 1;
+        if self.next == form.season {
+            self.next = 0;
+        }
+    }
+}
+
+/// Runs over the history, where a gap teaches nothing; hands each error to `see`.
+fn run(
+    history: &[Option<f64>],
+    form: Form,
+    gains: &Gains,
+    mut state: State,
+    mut see: impl FnMut(f64),
+) -> State {
+    for value in history {
+        let error = value.map_or(0.0, |x| x - state.expect(gains));
+        if value.is_some() {
+            see(error);
+        }
+        state.advance(gains, form, error);
+    }
+    state
+}
+
+/// Fits every form that the length allows.
+pub(super) fn fit_all(series: &Series) -> Vec<Smooth> {
+    let logs = series.all(|x| x > 0.0).then(|| series.map(f64::ln));
+    let mut seasons = vec![1, series.periods()];
+    seasons.dedup();
+    let mut fits = Vec::new();
+    for season in seasons {
+        for trend in [Trend::None, Trend::Linear, Trend::Damped] {
+            let form = Form { trend, season };
+            fits.extend(fit(series, form, false));
+            fits.extend(logs.as_ref().and_then(|logs| fit(logs, form, true)));
+        }
+    }
+    fits
+}
+
+/// The largest error that may bend the trend: one jump is not a new course.
+fn limit(series: &Series, form: Form) -> f64 {
+    let m = form.season;
+    let steps: Vec<f64> = series
+        .filled()
+        .windows(m + 1)
+        .map(|year| year[m] - year[0])
+        .collect();
+    let spread = median_and_spread(&steps).1;
+    // Between years a step is the trend itself, so that less of it passes for usual.
+    let usual = if series.periods() > 1 { 2.0 } else { 1.0 };
+    if spread > 0.0 {
+        usual * spread
+    } else {
+        f64::INFINITY
+    }
+}
+
+fn fit(series: &Series, form: Form, is_log: bool) -> Option<Smooth> {
+    let history = series.values();
+    let count = history.iter().flatten().count();
+    let (n, k) = (count as f64, form.parameters() as f64);
+    if n - k - 1.0 < 1.0 {
+        return None;
+    }
+    let before = State::before(series, form)?;
+    let limit = limit(series, form);
+    let (at, squares) = minimise([0.3, 0.1, 0.1, 0.8], BUDGET, |at| {
+        let mut squares = 0.0;
+        run(history, form, &form.gains(at, limit), before, |error| {
+            squares += error * error
+        });
+        squares
+    });
+    let gains = form.gains(&at, limit);
+    let mut errors = Vec::with_capacity(count);
+    let state = run(history, form, &gains, before, |error| errors.push(error));
+    let logs: f64 = if is_log {
+        history.iter().flatten().sum()
+    } else {
+        0.0
+    };
+    // A perfect fit must not win by an infinite margin.
+    let variance = (squares / n).max(1e-12);
+    let criterion = n * variance.ln() + 2.0 * logs + 2.0 * k + 2.0 * k * (k + 1.0) / (n - k - 1.0);
+    let known = || history.iter().flatten().copied();
+    let (lowest, highest) = (
+        known().fold(f64::INFINITY, f64::min),
+        known().fold(f64::NEG_INFINITY, f64::max),
+    );
+    let log_range = is_log.then_some((lowest - LOG_SLACK, highest + LOG_SLACK));
+    criterion.is_finite().then_some(Smooth {
+        form,
+        gains,
+        state,
+        errors,
+        log_range,
+        criterion,
+    })
+}
+
+impl Smooth {
+    pub(super) fn criterion(&self) -> f64 {
+        self.criterion
+    }
+}
+
+impl Model for Smooth {
+    fn errors(&self) -> &[f64] {
+        &self.errors
+    }
+
+    fn parameters(&self) -> usize {
+        self.form.parameters()
+    }
+
+    fn path(&self, shocks: &[f64], path: &mut [f64]) {
+        let mut state = self.state;
+        for (out, &shock) in path.iter_mut().zip(shocks) {
+            let value = state.expect(&self.gains) + shock;
+            *out = match self.log_range {
+                Some((low, high)) => value.clamp(low, high).exp(),
+                None => value,
+            };
+            state.advance(&self.gains, self.form, shock);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::fit_all;
+    use crate::model::{Model, Seasonality, Series};
+
+    fn best_path(values: impl Iterator<Item = f64>, seasonality: Seasonality) -> Vec<f64> {
+        let values: Vec<Option<f64>> = values.map(Some).collect();
+        let fits = fit_all(&Series::new(&values, seasonality).unwrap());
+        let best = fits
+            .iter()
+            .min_by(|a, b| a.criterion().total_cmp(&b.criterion()))
+            .unwrap();
+        let mut path = vec![0.0; 4];
+        best.path(&[0.0; 4], &mut path);
+        path
+    }
+
+    #[test]
+    fn a_line_goes_on() {
+        let path = best_path((1..=20).map(|t| 3.0 * f64::from(t)), Seasonality::Yearly);
+        for (found, expected) in path.iter().zip([63.0, 66.0, 69.0, 72.0]) {
+            assert!((found - expected).abs() < 0.5, "{path:?}");
+        }
+    }
+
+    #[test]
+    fn growing_seasons_go_on() {
+        let value =
+            |t: i32| 1.02_f64.powi(t) * [0.8, 1.0, 1.5, 0.7][usize::try_from(t).unwrap() % 4];
+        let path = best_path((0..40).map(value), Seasonality::Quarterly);
+        for (found, t) in path.iter().zip(40..) {
+            assert!((found / value(t) - 1.0).abs() < 0.02, "{path:?}");
+        }
+    }
+
+    #[test]
+    fn one_jump_does_not_become_a_trend() {
+        let values = (0..40).map(|t| {
+            if t < 38 {
+                100.0 + 0.1 * f64::from(t % 3)
+            } else {
+                110.0
+            }
+        });
+        let path = best_path(values, Seasonality::Monthly);
+        assert!(path.iter().all(|x| (x - 110.0).abs() < 3.0), "{path:?}");
+    }
+}
