@@ -1,0 +1,56 @@
+import { describe, expect, it } from "vitest";
+import { Formats, fold, today, toNumber } from "./format";
+
+const vi = new Formats("vi");
+const en = new Formats("en");
+
+describe("numbers", () => {
+  it("writes them as the language does", () => {
+    expect(vi.number("1234.5", 1)).toBe("1.234,5");
+    expect(en.number("1234.5", 1)).toBe("1,234.5");
+    expect(vi.number(-4, 1)).toBe("−4,0");
+    expect(vi.signed(2.1, 1)).toBe("+2,1");
+  });
+
+  it("shows a dash where there is none", () => {
+    expect(vi.number("")).toBe("–");
+    expect(toNumber("")).toBeUndefined();
+    expect(toNumber("8.03")).toBe(8.03);
+  });
+
+  it("never claims certainty", () => {
+    expect(vi.probability(0)).toBe("< 1%");
+    expect(vi.probability(1)).toBe("> 99%");
+    expect(vi.probability(0.123)).toBe("12%");
+  });
+});
+
+describe("dates", () => {
+  const evening = new Date("2026-11-25T18:30:00Z");
+
+  it("shows the city's day and hour", () => {
+    expect(vi.dateTime(evening)).toBe("26/11/2026 01:30");
+    expect(vi.day(evening)).toBe("T5 26/11");
+    expect(en.day("2026-11-26")).toBe("Thu 26/11");
+    expect(today(evening)).toBe("2026-11-26");
+  });
+
+  it("leaves out what is clear", () => {
+    expect(vi.moment(evening, new Date("2026-11-26T02:00:00Z"))).toBe("01:30");
+    expect(vi.moment(evening, new Date("2026-12-26T02:00:00Z"))).toBe("26/11 01:30");
+  });
+
+  it("names periods", () => {
+    expect(["2026-09", "2026-Q3", "2026-H1", "2026"].map((code) => vi.period(code))).toEqual([
+      "T9/2026",
+      "Quý 3/2026",
+      "6T đầu 2026",
+      "2026",
+    ]);
+    expect(en.period("2026-Q3")).toBe("Q3 2026");
+  });
+});
+
+it("folds marks for searching", () => {
+  expect(fold("Giải ngân vốn Đầu tư")).toBe("giai ngan von dau tu");
+});

@@ -1,0 +1,76 @@
+// The unit tree as it is today, read once; units that no longer exist are fetched when met.
+
+import { SvelteMap } from "svelte/reactivity";
+import { DirectoryService, type Unit, UnitKind } from "../gen/civicmesh/identity/v1/directory_pb";
+import { client } from "./api";
+import { i18n } from "./i18n.svelte";
+
+class Units {
+  all = $state.raw<Unit[]>([]);
+  #byId = new SvelteMap<string, Unit>();
+  #asked = new Set<string>();
+  #loading: Promise<void> | undefined;
+
+  load(): Promise<void> {
+    this.#loading ??= this.#read().catch(() => {
+      this.#loading = undefined;
+    });
+    return this.#loading;
+  }
+
+  get(id: string): Unit | undefined {
+    const unit = this.#byId.get(id);
+    if (!unit && id && this.all.length > 0) this.#fetch(id);
+    return unit;
+  }
+
+  name(id: string): string {
+    const unit = this.get(id);
+    return unit ? i18n.name(unit) : "…";
+  }
+
+  /** Units that have departments' or wards' work, sorted by kind and name, for choosing. */
+  get choices(): Unit[] {
+    return this.all
+      .filter((unit) => unit.kind !== UnitKind.COUNTRY)
+      .sort((a, b) => a.kind - b.kind || i18n.f.collator.compare(i18n.name(a), i18n.name(b)));
+  }
+
+  /** The unit and all below it. */
+  below(id: string): Set<string> {
+    const found = new Set([id]);
+    for (let size = 0; size !== found.size; ) {
+      size = found.size;
+      for (const unit of this.all) if (found.has(unit.parentId)) found.add(unit.id);
+    }
+    return found;
+  }
+
+  async #read(): Promise<void> {
+    const service = client(DirectoryService);
+    const units: Unit[] = [];
+    let pageToken = "";
+    do {
+      const page = await service.listUnits({ pageSize: 1000, pageToken });
+      units.push(...page.units);
+      pageToken = page.nextPageToken;
+    } while (pageToken);
+    for (const unit of units) this.#byId.set(unit.id, unit);
+    this.all = units;
+  }
+
+  #fetch(id: string): void {
+    if (this.#asked.has(id)) return;
+    this.#asked.add(id);
+    client(DirectoryService)
+      .getUnit({ id })
+      .then((unit) => this.#byId.set(id, unit))
+      .catch(() => undefined);
+  }
+}
+
+export const units = new Units();
+
+export function isLocal(unit: Unit | undefined): boolean {
+  return unit !== undefined && [UnitKind.WARD, UnitKind.COMMUNE, UnitKind.SPECIAL_ZONE].includes(unit.kind);
+}
