@@ -1,0 +1,432 @@
+//! Loads the demonstration city through the services' own doors. Every request is repeatable: what is there stays.
+
+use std::collections::HashMap;
+
+use anyhow::{Context, anyhow};
+use chassis::Mesh;
+use chrono::{DateTime, Utc};
+use prost_types::Timestamp;
+use proto::{
+    calendar::v1::{Frequency, Period},
+    feedback::v1::{self as feedback, feedback_service_client::FeedbackServiceClient},
+    identity::v1::{
+        self as identity, account_service_client::AccountServiceClient, directory_service_client::DirectoryServiceClient,
+    },
+    indicators::v1::{
+        self as indicators, indicator_service_client::IndicatorServiceClient,
+        observation_service_client::ObservationServiceClient, target_service_client::TargetServiceClient,
+    },
+};
+use serde::{Deserialize, de::DeserializeOwned};
+use tonic::Code;
+use uuid::Uuid;
+
+/// The password of every demonstration account; the accounts are for looking around on one's own machine.
+pub const PASSWORD: &str = "civicmesh-demo-2026";
+
+macro_rules! file {
+    ($name:literal) => {
+        include_bytes!(concat!("../demo/", $name)).as_slice()
+    };
+}
+
+/// Loads everything that is not there yet.
+pub async fn load(mesh: &Mesh) -> anyhow::Result<()> {
+    let units = load_units(mesh).await.context("units")?;
+    let (accounts, catalogue) = futures::join!(load_accounts(mesh, &units), load_catalogue(mesh, &units));
+    accounts.context("accounts")?;
+    let catalogue = catalogue.context("catalogue")?;
+    let (figures, feedback) = futures::join!(load_figures(mesh, &units, &catalogue), load_feedback(mesh, &units));
+    figures.context("figures")?;
+    feedback.context("feedback")
+}
+
+/// The logins of the demonstration accounts with what they are for, to print on start.
+#[must_use]
+pub fn accounts() -> Vec<(String, String)> {
+    rows::<AccountRow>(file!("accounts.csv"))
+        .unwrap_or_default()
+        .into_iter()
+        .map(|row| (row.login, format!("{} ({})", row.roles.replace('_', " "), row.unit_key)))
+        .collect()
+}
+
+type Ids = HashMap<String, String>;
+
+fn rows<T: DeserializeOwned>(file: &[u8]) -> anyhow::Result<Vec<T>> {
+    csv::Reader::from_reader(file).deserialize().collect::<Result<_, _>>().context("a demonstration file is damaged")
+}
+
+/// The same request has the same id at every start.
+fn request_id(name: &str) -> String {
+    Uuid::new_v5(&Uuid::NAMESPACE_OID, format!("civicmesh demonstration {name}").as_bytes()).to_string()
+}
+
+fn id(ids: &Ids, key: &str) -> anyhow::Result<String> {
+    ids.get(key).cloned().ok_or_else(|| anyhow!("{key:?} is not known"))
+}
+
+fn code<E>(name: &str, find: impl Fn(&str) -> Option<E>, prefix: &str) -> anyhow::Result<E> {
+    let full = format!("{prefix}_{}", name.to_ascii_uppercase());
+    find(&full).ok_or_else(|| anyhow!("{full} is not in the contract"))
+}
+
+fn instant(text: &str) -> anyhow::Result<DateTime<Utc>> {
+    Ok(DateTime::parse_from_rfc3339(text).with_context(|| text.to_owned())?.to_utc())
+}
+
+fn timestamp(time: DateTime<Utc>) -> Timestamp {
+    Timestamp { seconds: time.timestamp(), nanos: 0 }
+}
+
+fn split(list: &str) -> Vec<String> {
+    list.split('|').filter(|part| !part.is_empty()).map(str::to_owned).collect()
+}
+
+#[derive(Deserialize)]
+struct UnitRow {
+    key: String,
+    code: String,
+    kind: String,
+    name_vi: String,
+    name_en: String,
+    parent_key: String,
+    valid_from: String,
+    valid_to: String,
+    fields: String,
+    lon: Option<f64>,
+    lat: Option<f64>,
+}
+
+#[derive(Deserialize)]
+struct ChangeRow {
+    date: String,
+    kind: String,
+    from_key: String,
+    to_key: String,
+    weight: String,
+    basis: String,
+    quality: String,
+}
+
+async fn load_units(mesh: &Mesh) -> anyhow::Result<Ids> {
+    let mut client = DirectoryServiceClient::new(mesh.channel("identity"));
+    let mut request = identity::ImportUnitsRequest { request_id: request_id("units"), ..Default::default() };
+    for row in rows::<UnitRow>(file!("units.csv"))? {
+        request.parent_keys.push(row.parent_key);
+        request.units.push(identity::Unit {
+            key: row.key,
+            code: row.code,
+            kind: code(&row.kind, identity::UnitKind::from_str_name, "UNIT_KIND")?.into(),
+            name_vi: row.name_vi,
+            name_en: row.name_en,
+            valid_from: row.valid_from,
+            valid_to: row.valid_to,
+            field_codes: split(&row.fields),
+            longitude: row.lon.unwrap_or_default(),
+            latitude: row.lat.unwrap_or_default(),
+            ..Default::default()
+        });
+    }
+    for row in rows::<ChangeRow>(file!("unit_changes.csv"))? {
+        request.changes.push(identity::UnitChange {
+            date: row.date,
+            kind: code(&row.kind, identity::UnitChangeKind::from_str_name, "UNIT_CHANGE_KIND")?.into(),
+            from_key: row.from_key,
+            to_key: row.to_key,
+            weight: row.weight,
+            basis: row.basis,
+            quality: row.quality,
+        });
+    }
+    client.import_units(request).await?;
+
+    let mut ids = Ids::new();
+    let mut request =
+        identity::ListUnitsRequest { valid_on: "all".to_owned(), page_size: 1000, ..Default::default() };
+    loop {
+        let page = client.list_units(request.clone()).await?.into_inner();
+        ids.extend(page.units.into_iter().map(|unit| (unit.key, unit.id)));
+        if page.next_page_token.is_empty() {
+            return Ok(ids);
+        }
+        request.page_token = page.next_page_token;
+    }
+}
+
+#[derive(Deserialize)]
+struct AccountRow {
+    login: String,
+    name_vi: String,
+    email: String,
+    phone: String,
+    roles: String,
+    unit_key: String,
+    fields: String,
+    language: String,
+}
+
+async fn load_accounts(mesh: &Mesh, units: &Ids) -> anyhow::Result<()> {
+    let mut client = AccountServiceClient::new(mesh.channel("identity"));
+    for row in rows::<AccountRow>(file!("accounts.csv"))? {
+        let unit_id = id(units, &row.unit_key)?;
+        let request = identity::CreateAccountRequest {
+            request_id: request_id(&format!("account {}", row.login)),
+            login: row.login.clone(),
+            display_name: row.name_vi,
+            home_unit_id: unit_id.clone(),
+            language: row.language,
+            email: row.email,
+            phone: row.phone,
+            password: PASSWORD.to_owned(),
+        };
+        let account = match client.create_account(request).await {
+            Ok(account) => account.into_inner(),
+            Err(status) if status.code() == Code::AlreadyExists => continue,
+            Err(status) => return Err(status).context(row.login),
+        };
+        for role in split(&row.roles) {
+            let grant = identity::CreateGrantRequest {
+                request_id: request_id(&format!("grant {role} {}", row.login)),
+                principal_id: account.id.clone(),
+                role,
+                unit_id: unit_id.clone(),
+                field_codes: split(&row.fields),
+                valid_to: None,
+            };
+            client.create_grant(grant).await.with_context(|| row.login.clone())?;
+        }
+    }
+    Ok(())
+}
+
+#[derive(Deserialize)]
+struct IndicatorRow {
+    code: String,
+    name_vi: String,
+    name_en: String,
+    field_code: String,
+    field_vi: String,
+    field_en: String,
+    unit_vi: String,
+    unit_code: String,
+    frequency: String,
+    direction: String,
+    aggregation: String,
+    weight: String,
+    ytd_rule: String,
+    kind: String,
+    groups: String,
+    owner_key: String,
+    decimals: i32,
+    min: String,
+    max: String,
+    source: String,
+}
+
+async fn load_catalogue(mesh: &Mesh, units: &Ids) -> anyhow::Result<Ids> {
+    let mut client = IndicatorServiceClient::new(mesh.channel("indicators"));
+    let mut request =
+        indicators::ImportIndicatorsRequest { request_id: request_id("catalogue"), ..Default::default() };
+    for row in rows::<IndicatorRow>(file!("indicators.csv"))? {
+        request.indicators.push(indicators::Indicator {
+            frequency: code(&row.frequency, Frequency::from_str_name, "FREQUENCY")?.into(),
+            direction: code(&row.direction, indicators::Direction::from_str_name, "DIRECTION")?.into(),
+            aggregation: code(&row.aggregation, indicators::Aggregation::from_str_name, "AGGREGATION")?.into(),
+            year_rule: code(&row.ytd_rule, indicators::YearRule::from_str_name, "YEAR_RULE")?.into(),
+            kind: code(&row.kind, indicators::IndicatorKind::from_str_name, "INDICATOR_KIND")?.into(),
+            owner_unit_id: id(units, &row.owner_key)?,
+            code: row.code,
+            name_vi: row.name_vi,
+            name_en: row.name_en,
+            field_code: row.field_code,
+            field_vi: row.field_vi,
+            field_en: row.field_en,
+            measure_vi: row.unit_vi,
+            measure_code: row.unit_code,
+            weight: row.weight,
+            groups: split(&row.groups),
+            decimals: row.decimals,
+            minimum: row.min,
+            maximum: row.max,
+            source: row.source,
+            ..Default::default()
+        });
+    }
+    client.import_indicators(request).await?;
+
+    let mut ids = Ids::new();
+    let mut request = indicators::ListIndicatorsRequest { page_size: 200, ..Default::default() };
+    loop {
+        let page = client.list_indicators(request.clone()).await?.into_inner();
+        ids.extend(page.indicators.into_iter().map(|indicator| (indicator.code, indicator.id)));
+        if page.next_page_token.is_empty() {
+            return Ok(ids);
+        }
+        request.page_token = page.next_page_token;
+    }
+}
+
+#[derive(Deserialize)]
+struct TargetRow {
+    indicator: String,
+    unit_key: String,
+    period: String,
+    author: String,
+    kind: String,
+    comparator: String,
+    value: String,
+    value_high: String,
+    source: String,
+    illustrative: u8,
+}
+
+#[derive(Deserialize)]
+struct ObservationRow {
+    indicator: String,
+    unit_key: String,
+    period: String,
+    vintage: String,
+    value: String,
+    known_time: String,
+    source: String,
+    illustrative: u8,
+}
+
+async fn load_figures(mesh: &Mesh, units: &Ids, catalogue: &Ids) -> anyhow::Result<()> {
+    let mut targets = Vec::new();
+    for row in rows::<TargetRow>(file!("targets.csv"))? {
+        let comparator = match row.comparator.as_str() {
+            "ge" => indicators::Comparator::AtLeast,
+            "le" => indicators::Comparator::AtMost,
+            _ => indicators::Comparator::Within,
+        };
+        targets.push(indicators::Target {
+            indicator_id: id(catalogue, &row.indicator)?,
+            unit_id: id(units, &row.unit_key)?,
+            period: Some(Period { code: row.period }),
+            author: code(&row.author, indicators::TargetAuthor::from_str_name, "TARGET_AUTHOR")?.into(),
+            kind: code(&row.kind, indicators::TargetKind::from_str_name, "TARGET_KIND")?.into(),
+            comparator: comparator.into(),
+            value: row.value,
+            upper_value: row.value_high,
+            source: row.source,
+            illustrative: row.illustrative == 1,
+            ..Default::default()
+        });
+    }
+    let request = indicators::ImportTargetsRequest { request_id: request_id("targets"), targets };
+    TargetServiceClient::new(mesh.channel("indicators")).import_targets(request).await.context("targets")?;
+
+    let mut observations = Vec::new();
+    for row in rows::<ObservationRow>(file!("observations.csv"))? {
+        observations.push(indicators::Observation {
+            indicator_id: id(catalogue, &row.indicator)?,
+            unit_id: id(units, &row.unit_key)?,
+            period: Some(Period { code: row.period }),
+            vintage: code(&row.vintage, indicators::Vintage::from_str_name, "VINTAGE")?.into(),
+            value: row.value,
+            known_time: Some(timestamp(instant(&row.known_time)?)),
+            source: row.source,
+            illustrative: row.illustrative == 1,
+            ..Default::default()
+        });
+    }
+    let mut client =
+        ObservationServiceClient::new(mesh.channel("indicators")).max_encoding_message_size(16 * 1024 * 1024);
+    for (number, part) in observations.chunks(5_000).enumerate() {
+        let request = indicators::ImportObservationsRequest {
+            request_id: request_id(&format!("observations {number}")),
+            observations: part.to_vec(),
+        };
+        client.import_observations(request).await.context("observations")?;
+    }
+    Ok(())
+}
+
+#[derive(Deserialize)]
+struct CategoryRow {
+    code: String,
+    name_vi: String,
+    name_en: String,
+    field_code: String,
+    route_to: String,
+    answer_working_days: i32,
+    route_minutes: i32,
+}
+
+#[derive(Deserialize)]
+struct HolidayRow {
+    date: String,
+    name_vi: String,
+    name_en: String,
+}
+
+#[derive(Deserialize)]
+struct FeedbackRow {
+    category: String,
+    title_vi: String,
+    body_vi: String,
+    lon: f64,
+    lat: f64,
+    channel: String,
+    created: String,
+    routed_after_s: Option<i64>,
+    answered_after_h: Option<f64>,
+    rating: Option<i32>,
+    answer_vi: String,
+}
+
+async fn load_feedback(mesh: &Mesh, units: &Ids) -> anyhow::Result<()> {
+    let mut request = feedback::ImportFeedbackRequest { request_id: request_id("feedback"), ..Default::default() };
+    for row in rows::<CategoryRow>(file!("categories.csv"))? {
+        request.categories.push(feedback::Category {
+            route_unit_id: if row.route_to == "ward" { String::new() } else { id(units, &row.route_to)? },
+            code: row.code,
+            name_vi: row.name_vi,
+            name_en: row.name_en,
+            field_code: row.field_code,
+            route_minutes: row.route_minutes,
+            answer_working_days: row.answer_working_days,
+        });
+    }
+    for row in rows::<HolidayRow>(file!("holidays.csv"))? {
+        request.holidays.push(feedback::Holiday { date: row.date, name_vi: row.name_vi, name_en: row.name_en });
+    }
+    let boundaries: serde_json::Value = serde_json::from_slice(file!("boundaries.geojson"))?;
+    for feature in boundaries["features"].as_array().context("boundaries.geojson has no features")? {
+        let code = feature["properties"]["code"].as_str().context("a boundary has no code")?;
+        request.boundaries.push(feedback::Boundary {
+            unit_id: id(units, code)?,
+            geojson: feature["geometry"].to_string(),
+        });
+    }
+    for (number, row) in rows::<FeedbackRow>(file!("feedback.csv"))?.into_iter().enumerate() {
+        request.items.push(past_feedback(number, row)?);
+    }
+    FeedbackServiceClient::new(mesh.channel("feedback"))
+        .max_encoding_message_size(16 * 1024 * 1024)
+        .import_feedback(request)
+        .await?;
+    Ok(())
+}
+
+fn past_feedback(number: usize, row: FeedbackRow) -> anyhow::Result<feedback::PastFeedback> {
+    let created = instant(&row.created)?;
+    #[expect(clippy::cast_possible_truncation, reason = "hours of a few weeks, in seconds")]
+    let answered = row.answered_after_h.map(|hours| created + chrono::TimeDelta::seconds((hours * 3600.0) as i64));
+    Ok(feedback::PastFeedback {
+        key: format!("demo-{number:04}"),
+        category_code: row.category,
+        title: row.title_vi,
+        body: row.body_vi,
+        point: Some(feedback::Point { longitude: row.lon, latitude: row.lat }),
+        channel: code(&row.channel, feedback::Channel::from_str_name, "CHANNEL")?.into(),
+        create_time: Some(timestamp(created)),
+        route_time: row.routed_after_s.map(|seconds| timestamp(created + chrono::TimeDelta::seconds(seconds))),
+        answer_time: answered.map(timestamp),
+        answer: row.answer_vi,
+        rating: row.rating.unwrap_or_default(),
+        illustrative: true,
+    })
+}

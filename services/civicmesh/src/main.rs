@@ -1,0 +1,90 @@
+//! `serve` runs one service of the mesh, `up` all of them; nothing else lives here.
+
+use anyhow::Context;
+use clap::{Args, Parser, Subcommand};
+use tokio::{net::TcpListener, signal::unix::SignalKind};
+use tokio_util::sync::CancellationToken;
+
+#[derive(Parser)]
+#[command(name = "civicmesh", version, about = "Executive governance of a large city: indicators, explanations, feedback")]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Runs everything on this machine, with a private Postgres in a data folder
+    Up(civicmesh::up::Options),
+    /// Runs one service of the mesh
+    #[command(subcommand)]
+    Serve(Box<Service>),
+}
+
+#[derive(Subcommand)]
+enum Service {
+    /// People, units, rights, sign-in, audit
+    Identity(Wrapped<identity::Config>),
+    /// Catalogue, plan targets, figures, approval
+    Indicators(Wrapped<indicators::Config>),
+    /// Forecasts and the risk board
+    Forecasting(Wrapped<forecasting::Config>),
+    /// Explanation requests and answers
+    Explanations(Wrapped<explanations::Config>),
+    /// People's feedback
+    Feedback(Wrapped<feedback::Config>),
+    /// E-mail and notices
+    Notifications(Wrapped<notifications::Config>),
+    /// The only door: gRPC, REST, sessions, live, console
+    Gateway(Wrapped<gateway::Config>),
+}
+
+#[derive(Args)]
+struct Wrapped<C: Args> {
+    #[command(flatten)]
+    config: C,
+}
+
+macro_rules! serve {
+    ($name:ident, $config:expr) => {{
+        let config = $config;
+        let _telemetry = chassis::telemetry::init(&config.base, stringify!($name))?;
+        let address = config.base.listen;
+        let listener = TcpListener::bind(address)
+            .await
+            .with_context(|| format!("--listen: {address} is taken or not of this machine"))?;
+        $name::serve(config, listener, shutdown()?).await
+    }};
+}
+
+#[tokio::main]
+async fn main() -> anyhow::Result<()> {
+    match Cli::parse().command {
+        Command::Up(options) => civicmesh::up::run(options, shutdown()?).await,
+        Command::Serve(service) => match *service {
+            Service::Identity(wrapped) => serve!(identity, wrapped.config),
+            Service::Indicators(wrapped) => serve!(indicators, wrapped.config),
+            Service::Forecasting(wrapped) => serve!(forecasting, wrapped.config),
+            Service::Explanations(wrapped) => serve!(explanations, wrapped.config),
+            Service::Feedback(wrapped) => serve!(feedback, wrapped.config),
+            Service::Notifications(wrapped) => serve!(notifications, wrapped.config),
+            Service::Gateway(wrapped) => serve!(gateway, wrapped.config),
+        },
+    }
+}
+
+/// Cancelled by SIGTERM and by Ctrl-C.
+fn shutdown() -> anyhow::Result<CancellationToken> {
+    let token = CancellationToken::new();
+    let mut terminate = tokio::signal::unix::signal(SignalKind::terminate())?;
+    let mut interrupt = tokio::signal::unix::signal(SignalKind::interrupt())?;
+    let cancel = token.clone();
+    tokio::spawn(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        cancel.cancel();
+    });
+    Ok(token)
+}
