@@ -27,11 +27,18 @@ impl Cluster {
     /// Starts the cluster of a data folder, making it the first time.
     pub fn start(folder: &Path, bin: Option<&Path>) -> anyhow::Result<Self> {
         let bin = find_binaries(bin)?;
-        fs::create_dir_all(folder).with_context(|| format!("{} cannot be made", folder.display()))?;
+        fs::create_dir_all(folder)
+            .with_context(|| format!("{} cannot be made", folder.display()))?;
         let folder = folder.canonicalize()?;
         let owner = unprivileged_owner(&folder)?;
         let password = password(&folder, owner)?;
-        let cluster = Self { bin, data: folder.join("postgres"), socket: socket_folder(&folder), password, owner };
+        let cluster = Self {
+            bin,
+            data: folder.join("postgres"),
+            socket: socket_folder(&folder),
+            password,
+            owner,
+        };
         cluster.own_folder(&cluster.data)?;
         cluster.own_folder(&cluster.socket)?;
         if !cluster.data.join("PG_VERSION").exists() {
@@ -47,7 +54,10 @@ impl Cluster {
     #[must_use]
     pub fn url(&self, database: &str) -> String {
         let socket = self.socket.display();
-        format!("postgres://{USER}:{}@localhost/{database}?host={socket}", self.password)
+        format!(
+            "postgres://{USER}:{}@localhost/{database}?host={socket}",
+            self.password
+        )
     }
 
     /// Creates a database unless it is there.
@@ -59,8 +69,13 @@ impl Cluster {
             .fetch_optional(&mut postgres)
             .await?;
         if there.is_none() {
-            anyhow::ensure!(name.bytes().all(|byte| byte.is_ascii_lowercase()), "{name:?} is no database name");
-            sqlx::raw_sql(sqlx::AssertSqlSafe(format!("CREATE DATABASE {name}"))).execute(&mut postgres).await?;
+            anyhow::ensure!(
+                name.bytes().all(|byte| byte.is_ascii_lowercase()),
+                "{name:?} is no database name"
+            );
+            sqlx::raw_sql(sqlx::AssertSqlSafe(format!("CREATE DATABASE {name}")))
+                .execute(&mut postgres)
+                .await?;
         }
         postgres.close().await?;
         Ok(())
@@ -68,17 +83,38 @@ impl Cluster {
 
     /// Stops the cluster, ending its connections.
     pub fn stop(&self) -> anyhow::Result<()> {
-        self.run("pg_ctl", &["-D", text(&self.data)?, "-m", "fast", "-w", "-t", "20", "stop"])
+        self.run(
+            "pg_ctl",
+            &[
+                "-D",
+                text(&self.data)?,
+                "-m",
+                "fast",
+                "-w",
+                "-t",
+                "20",
+                "stop",
+            ],
+        )
     }
 
     fn initialise(&self, folder: &Path) -> anyhow::Result<()> {
         let password = folder.join("postgres.password");
         self.run(
             "initdb",
-            &["-D", text(&self.data)?, "-U", USER, "-A", "scram-sha-256", "--pwfile", text(&password)?]
-                .into_iter()
-                .chain(["--locale=C.UTF-8", "-E", "UTF8", "--data-checksums"])
-                .collect::<Vec<_>>(),
+            &[
+                "-D",
+                text(&self.data)?,
+                "-U",
+                USER,
+                "-A",
+                "scram-sha-256",
+                "--pwfile",
+                text(&password)?,
+            ]
+            .into_iter()
+            .chain(["--locale=C.UTF-8", "-E", "UTF8", "--data-checksums"])
+            .collect::<Vec<_>>(),
         )
     }
 
@@ -96,8 +132,22 @@ impl Cluster {
             text(&self.socket)?
         );
         let log = self.data.join("server.log");
-        self.run("pg_ctl", &["-D", text(&self.data)?, "-l", text(&log)?, "-w", "-t", "60", "-o", &options, "start"])
-            .with_context(|| format!("Postgres did not start; its log is {}", log.display()))
+        self.run(
+            "pg_ctl",
+            &[
+                "-D",
+                text(&self.data)?,
+                "-l",
+                text(&log)?,
+                "-w",
+                "-t",
+                "60",
+                "-o",
+                &options,
+                "start",
+            ],
+        )
+        .with_context(|| format!("Postgres did not start; its log is {}", log.display()))
     }
 
     fn own_folder(&self, path: &Path) -> anyhow::Result<()> {
@@ -125,7 +175,9 @@ impl Cluster {
         }
         // A signal to our process group (Ctrl-C) must not reach the server before we stop it in order.
         command.process_group(0);
-        let status = command.status().with_context(|| format!("{program} cannot be run"))?;
+        let status = command
+            .status()
+            .with_context(|| format!("{program} cannot be run"))?;
         if !status.success() {
             bail!("{program} failed: {}", read_back(notes).trim());
         }
@@ -134,12 +186,17 @@ impl Cluster {
 }
 
 fn text(path: &Path) -> anyhow::Result<&str> {
-    path.to_str().with_context(|| format!("{} is not UTF-8", path.display()))
+    path.to_str()
+        .with_context(|| format!("{} is not UTF-8", path.display()))
 }
 
 fn tempfile() -> anyhow::Result<fs::File> {
     let path = std::env::temp_dir().join(format!("civicmesh-{}", uuid::Uuid::now_v7()));
-    let file = fs::OpenOptions::new().create_new(true).read(true).write(true).open(&path)?;
+    let file = fs::OpenOptions::new()
+        .create_new(true)
+        .read(true)
+        .write(true)
+        .open(&path)?;
     fs::remove_file(&path)?;
     Ok(file)
 }
@@ -154,21 +211,42 @@ fn read_back(mut file: fs::File) -> String {
 
 /// Where `initdb`, `pg_ctl` and `postgres` are.
 fn find_binaries(given: Option<&Path>) -> anyhow::Result<PathBuf> {
-    let complete = |folder: &Path| ["initdb", "pg_ctl", "postgres"].iter().all(|name| folder.join(name).exists());
+    let complete = |folder: &Path| {
+        ["initdb", "pg_ctl", "postgres"]
+            .iter()
+            .all(|name| folder.join(name).exists())
+    };
     if let Some(folder) = given {
-        anyhow::ensure!(complete(folder), "--postgres: {} holds no initdb, pg_ctl and postgres", folder.display());
+        anyhow::ensure!(
+            complete(folder),
+            "--postgres: {} holds no initdb, pg_ctl and postgres",
+            folder.display()
+        );
         return Ok(folder.to_owned());
     }
     let told = Command::new("pg_config").arg("--bindir").output().ok();
-    let told = told.and_then(|output| String::from_utf8(output.stdout).ok()).map(|line| PathBuf::from(line.trim()));
-    let mut found: Vec<PathBuf> = ["/usr/lib/postgresql", "/Applications/Postgres.app/Contents/Versions"]
-        .iter()
-        .filter_map(|parent| fs::read_dir(parent).ok())
-        .flat_map(|entries| entries.filter_map(Result::ok).map(|entry| entry.path().join("bin")))
-        .collect();
+    let told = told
+        .and_then(|output| String::from_utf8(output.stdout).ok())
+        .map(|line| PathBuf::from(line.trim()));
+    let mut found: Vec<PathBuf> = [
+        "/usr/lib/postgresql",
+        "/Applications/Postgres.app/Contents/Versions",
+    ]
+    .iter()
+    .filter_map(|parent| fs::read_dir(parent).ok())
+    .flat_map(|entries| {
+        entries
+            .filter_map(Result::ok)
+            .map(|entry| entry.path().join("bin"))
+    })
+    .collect();
     found.sort();
     found.reverse();
-    let fixed = ["/usr/local/pgsql/bin", "/opt/homebrew/opt/postgresql/bin", "/usr/bin"];
+    let fixed = [
+        "/usr/local/pgsql/bin",
+        "/opt/homebrew/opt/postgresql/bin",
+        "/usr/bin",
+    ];
     told.into_iter()
         .chain(found)
         .chain(fixed.map(PathBuf::from))
@@ -192,7 +270,9 @@ fn unprivileged_owner(folder: &Path) -> anyhow::Result<Option<(u32, u32)>> {
             Some((parts.nth(1)?.parse().ok()?, parts.next()?.parse().ok()?))
         })
     };
-    let owner = find("postgres").or_else(|| find("nobody")).context("no account postgres or nobody to run Postgres as")?;
+    let owner = find("postgres")
+        .or_else(|| find("nobody"))
+        .context("no account postgres or nobody to run Postgres as")?;
     for parent in folder.ancestors() {
         let mode = fs::metadata(parent)?.permissions().mode();
         if mode & 0o001 == 0 {
@@ -230,6 +310,9 @@ fn socket_folder(folder: &Path) -> PathBuf {
     if near.as_os_str().len() < 80 {
         return near;
     }
-    let name = uuid::Uuid::new_v5(&uuid::Uuid::NAMESPACE_URL, folder.as_os_str().as_encoded_bytes());
+    let name = uuid::Uuid::new_v5(
+        &uuid::Uuid::NAMESPACE_URL,
+        folder.as_os_str().as_encoded_bytes(),
+    );
     std::env::temp_dir().join(format!("civicmesh-{}", name.simple()))
 }

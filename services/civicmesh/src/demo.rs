@@ -10,11 +10,13 @@ use proto::{
     calendar::v1::{Frequency, Period},
     feedback::v1::{self as feedback, feedback_service_client::FeedbackServiceClient},
     identity::v1::{
-        self as identity, account_service_client::AccountServiceClient, directory_service_client::DirectoryServiceClient,
+        self as identity, account_service_client::AccountServiceClient,
+        directory_service_client::DirectoryServiceClient,
     },
     indicators::v1::{
         self as indicators, indicator_service_client::IndicatorServiceClient,
-        observation_service_client::ObservationServiceClient, target_service_client::TargetServiceClient,
+        observation_service_client::ObservationServiceClient,
+        target_service_client::TargetServiceClient,
     },
 };
 use serde::{Deserialize, de::DeserializeOwned};
@@ -33,10 +35,14 @@ macro_rules! file {
 /// Loads everything that is not there yet.
 pub async fn load(mesh: &Mesh) -> anyhow::Result<()> {
     let units = load_units(mesh).await.context("units")?;
-    let (accounts, catalogue) = futures::join!(load_accounts(mesh, &units), load_catalogue(mesh, &units));
+    let (accounts, catalogue) =
+        futures::join!(load_accounts(mesh, &units), load_catalogue(mesh, &units));
     accounts.context("accounts")?;
     let catalogue = catalogue.context("catalogue")?;
-    let (figures, feedback) = futures::join!(load_figures(mesh, &units, &catalogue), load_feedback(mesh, &units));
+    let (figures, feedback) = futures::join!(
+        load_figures(mesh, &units, &catalogue),
+        load_feedback(mesh, &units)
+    );
     figures.context("figures")?;
     feedback.context("feedback")
 }
@@ -47,23 +53,37 @@ pub fn accounts() -> Vec<(String, String)> {
     rows::<AccountRow>(file!("accounts.csv"))
         .unwrap_or_default()
         .into_iter()
-        .map(|row| (row.login, format!("{} ({})", row.roles.replace('_', " "), row.unit_key)))
+        .map(|row| {
+            (
+                row.login,
+                format!("{} ({})", row.roles.replace('_', " "), row.unit_key),
+            )
+        })
         .collect()
 }
 
 type Ids = HashMap<String, String>;
 
 fn rows<T: DeserializeOwned>(file: &[u8]) -> anyhow::Result<Vec<T>> {
-    csv::Reader::from_reader(file).deserialize().collect::<Result<_, _>>().context("a demonstration file is damaged")
+    csv::Reader::from_reader(file)
+        .deserialize()
+        .collect::<Result<_, _>>()
+        .context("a demonstration file is damaged")
 }
 
 /// The same request has the same id at every start.
 fn request_id(name: &str) -> String {
-    Uuid::new_v5(&Uuid::NAMESPACE_OID, format!("civicmesh demonstration {name}").as_bytes()).to_string()
+    Uuid::new_v5(
+        &Uuid::NAMESPACE_OID,
+        format!("civicmesh demonstration {name}").as_bytes(),
+    )
+    .to_string()
 }
 
 fn id(ids: &Ids, key: &str) -> anyhow::Result<String> {
-    ids.get(key).cloned().ok_or_else(|| anyhow!("{key:?} is not known"))
+    ids.get(key)
+        .cloned()
+        .ok_or_else(|| anyhow!("{key:?} is not known"))
 }
 
 fn code<E>(name: &str, find: impl Fn(&str) -> Option<E>, prefix: &str) -> anyhow::Result<E> {
@@ -72,15 +92,23 @@ fn code<E>(name: &str, find: impl Fn(&str) -> Option<E>, prefix: &str) -> anyhow
 }
 
 fn instant(text: &str) -> anyhow::Result<DateTime<Utc>> {
-    Ok(DateTime::parse_from_rfc3339(text).with_context(|| text.to_owned())?.to_utc())
+    Ok(DateTime::parse_from_rfc3339(text)
+        .with_context(|| text.to_owned())?
+        .to_utc())
 }
 
 fn timestamp(time: DateTime<Utc>) -> Timestamp {
-    Timestamp { seconds: time.timestamp(), nanos: 0 }
+    Timestamp {
+        seconds: time.timestamp(),
+        nanos: 0,
+    }
 }
 
 fn split(list: &str) -> Vec<String> {
-    list.split('|').filter(|part| !part.is_empty()).map(str::to_owned).collect()
+    list.split('|')
+        .filter(|part| !part.is_empty())
+        .map(str::to_owned)
+        .collect()
 }
 
 #[derive(Deserialize)]
@@ -111,7 +139,10 @@ struct ChangeRow {
 
 async fn load_units(mesh: &Mesh) -> anyhow::Result<Ids> {
     let mut client = DirectoryServiceClient::new(mesh.channel("identity"));
-    let mut request = identity::ImportUnitsRequest { request_id: request_id("units"), ..Default::default() };
+    let mut request = identity::ImportUnitsRequest {
+        request_id: request_id("units"),
+        ..Default::default()
+    };
     for row in rows::<UnitRow>(file!("units.csv"))? {
         request.parent_keys.push(row.parent_key);
         request.units.push(identity::Unit {
@@ -131,7 +162,12 @@ async fn load_units(mesh: &Mesh) -> anyhow::Result<Ids> {
     for row in rows::<ChangeRow>(file!("unit_changes.csv"))? {
         request.changes.push(identity::UnitChange {
             date: row.date,
-            kind: code(&row.kind, identity::UnitChangeKind::from_str_name, "UNIT_CHANGE_KIND")?.into(),
+            kind: code(
+                &row.kind,
+                identity::UnitChangeKind::from_str_name,
+                "UNIT_CHANGE_KIND",
+            )?
+            .into(),
             from_key: row.from_key,
             to_key: row.to_key,
             weight: row.weight,
@@ -142,8 +178,11 @@ async fn load_units(mesh: &Mesh) -> anyhow::Result<Ids> {
     client.import_units(request).await?;
 
     let mut ids = Ids::new();
-    let mut request =
-        identity::ListUnitsRequest { valid_on: "all".to_owned(), page_size: 1000, ..Default::default() };
+    let mut request = identity::ListUnitsRequest {
+        valid_on: "all".to_owned(),
+        page_size: 1000,
+        ..Default::default()
+    };
     loop {
         let page = client.list_units(request.clone()).await?.into_inner();
         ids.extend(page.units.into_iter().map(|unit| (unit.key, unit.id)));
@@ -194,7 +233,10 @@ async fn load_accounts(mesh: &Mesh, units: &Ids) -> anyhow::Result<()> {
                 field_codes: split(&row.fields),
                 valid_to: None,
             };
-            client.create_grant(grant).await.with_context(|| row.login.clone())?;
+            client
+                .create_grant(grant)
+                .await
+                .with_context(|| row.login.clone())?;
         }
     }
     Ok(())
@@ -226,15 +268,37 @@ struct IndicatorRow {
 
 async fn load_catalogue(mesh: &Mesh, units: &Ids) -> anyhow::Result<Ids> {
     let mut client = IndicatorServiceClient::new(mesh.channel("indicators"));
-    let mut request =
-        indicators::ImportIndicatorsRequest { request_id: request_id("catalogue"), ..Default::default() };
+    let mut request = indicators::ImportIndicatorsRequest {
+        request_id: request_id("catalogue"),
+        ..Default::default()
+    };
     for row in rows::<IndicatorRow>(file!("indicators.csv"))? {
         request.indicators.push(indicators::Indicator {
             frequency: code(&row.frequency, Frequency::from_str_name, "FREQUENCY")?.into(),
-            direction: code(&row.direction, indicators::Direction::from_str_name, "DIRECTION")?.into(),
-            aggregation: code(&row.aggregation, indicators::Aggregation::from_str_name, "AGGREGATION")?.into(),
-            year_rule: code(&row.ytd_rule, indicators::YearRule::from_str_name, "YEAR_RULE")?.into(),
-            kind: code(&row.kind, indicators::IndicatorKind::from_str_name, "INDICATOR_KIND")?.into(),
+            direction: code(
+                &row.direction,
+                indicators::Direction::from_str_name,
+                "DIRECTION",
+            )?
+            .into(),
+            aggregation: code(
+                &row.aggregation,
+                indicators::Aggregation::from_str_name,
+                "AGGREGATION",
+            )?
+            .into(),
+            year_rule: code(
+                &row.ytd_rule,
+                indicators::YearRule::from_str_name,
+                "YEAR_RULE",
+            )?
+            .into(),
+            kind: code(
+                &row.kind,
+                indicators::IndicatorKind::from_str_name,
+                "INDICATOR_KIND",
+            )?
+            .into(),
             owner_unit_id: id(units, &row.owner_key)?,
             code: row.code,
             name_vi: row.name_vi,
@@ -256,10 +320,17 @@ async fn load_catalogue(mesh: &Mesh, units: &Ids) -> anyhow::Result<Ids> {
     client.import_indicators(request).await?;
 
     let mut ids = Ids::new();
-    let mut request = indicators::ListIndicatorsRequest { page_size: 200, ..Default::default() };
+    let mut request = indicators::ListIndicatorsRequest {
+        page_size: 200,
+        ..Default::default()
+    };
     loop {
         let page = client.list_indicators(request.clone()).await?.into_inner();
-        ids.extend(page.indicators.into_iter().map(|indicator| (indicator.code, indicator.id)));
+        ids.extend(
+            page.indicators
+                .into_iter()
+                .map(|indicator| (indicator.code, indicator.id)),
+        );
         if page.next_page_token.is_empty() {
             return Ok(ids);
         }
@@ -305,8 +376,18 @@ async fn load_figures(mesh: &Mesh, units: &Ids, catalogue: &Ids) -> anyhow::Resu
             indicator_id: id(catalogue, &row.indicator)?,
             unit_id: id(units, &row.unit_key)?,
             period: Some(Period { code: row.period }),
-            author: code(&row.author, indicators::TargetAuthor::from_str_name, "TARGET_AUTHOR")?.into(),
-            kind: code(&row.kind, indicators::TargetKind::from_str_name, "TARGET_KIND")?.into(),
+            author: code(
+                &row.author,
+                indicators::TargetAuthor::from_str_name,
+                "TARGET_AUTHOR",
+            )?
+            .into(),
+            kind: code(
+                &row.kind,
+                indicators::TargetKind::from_str_name,
+                "TARGET_KIND",
+            )?
+            .into(),
             comparator: comparator.into(),
             value: row.value,
             upper_value: row.value_high,
@@ -315,8 +396,14 @@ async fn load_figures(mesh: &Mesh, units: &Ids, catalogue: &Ids) -> anyhow::Resu
             ..Default::default()
         });
     }
-    let request = indicators::ImportTargetsRequest { request_id: request_id("targets"), targets };
-    TargetServiceClient::new(mesh.channel("indicators")).import_targets(request).await.context("targets")?;
+    let request = indicators::ImportTargetsRequest {
+        request_id: request_id("targets"),
+        targets,
+    };
+    TargetServiceClient::new(mesh.channel("indicators"))
+        .import_targets(request)
+        .await
+        .context("targets")?;
 
     let mut observations = Vec::new();
     for row in rows::<ObservationRow>(file!("observations.csv"))? {
@@ -332,14 +419,17 @@ async fn load_figures(mesh: &Mesh, units: &Ids, catalogue: &Ids) -> anyhow::Resu
             ..Default::default()
         });
     }
-    let mut client =
-        ObservationServiceClient::new(mesh.channel("indicators")).max_encoding_message_size(16 * 1024 * 1024);
+    let mut client = ObservationServiceClient::new(mesh.channel("indicators"))
+        .max_encoding_message_size(16 * 1024 * 1024);
     for (number, part) in observations.chunks(5_000).enumerate() {
         let request = indicators::ImportObservationsRequest {
             request_id: request_id(&format!("observations {number}")),
             observations: part.to_vec(),
         };
-        client.import_observations(request).await.context("observations")?;
+        client
+            .import_observations(request)
+            .await
+            .context("observations")?;
     }
     Ok(())
 }
@@ -378,10 +468,17 @@ struct FeedbackRow {
 }
 
 async fn load_feedback(mesh: &Mesh, units: &Ids) -> anyhow::Result<()> {
-    let mut request = feedback::ImportFeedbackRequest { request_id: request_id("feedback"), ..Default::default() };
+    let mut request = feedback::ImportFeedbackRequest {
+        request_id: request_id("feedback"),
+        ..Default::default()
+    };
     for row in rows::<CategoryRow>(file!("categories.csv"))? {
         request.categories.push(feedback::Category {
-            route_unit_id: if row.route_to == "ward" { String::new() } else { id(units, &row.route_to)? },
+            route_unit_id: if row.route_to == "ward" {
+                String::new()
+            } else {
+                id(units, &row.route_to)?
+            },
             code: row.code,
             name_vi: row.name_vi,
             name_en: row.name_en,
@@ -391,17 +488,29 @@ async fn load_feedback(mesh: &Mesh, units: &Ids) -> anyhow::Result<()> {
         });
     }
     for row in rows::<HolidayRow>(file!("holidays.csv"))? {
-        request.holidays.push(feedback::Holiday { date: row.date, name_vi: row.name_vi, name_en: row.name_en });
+        request.holidays.push(feedback::Holiday {
+            date: row.date,
+            name_vi: row.name_vi,
+            name_en: row.name_en,
+        });
     }
     let boundaries: serde_json::Value = serde_json::from_slice(file!("boundaries.geojson"))?;
-    for feature in boundaries["features"].as_array().context("boundaries.geojson has no features")? {
-        let code = feature["properties"]["code"].as_str().context("a boundary has no code")?;
+    for feature in boundaries["features"]
+        .as_array()
+        .context("boundaries.geojson has no features")?
+    {
+        let code = feature["properties"]["code"]
+            .as_str()
+            .context("a boundary has no code")?;
         request.boundaries.push(feedback::Boundary {
             unit_id: id(units, code)?,
             geojson: feature["geometry"].to_string(),
         });
     }
-    for (number, row) in rows::<FeedbackRow>(file!("feedback.csv"))?.into_iter().enumerate() {
+    for (number, row) in rows::<FeedbackRow>(file!("feedback.csv"))?
+        .into_iter()
+        .enumerate()
+    {
         request.items.push(past_feedback(number, row)?);
     }
     FeedbackServiceClient::new(mesh.channel("feedback"))
@@ -413,17 +522,27 @@ async fn load_feedback(mesh: &Mesh, units: &Ids) -> anyhow::Result<()> {
 
 fn past_feedback(number: usize, row: FeedbackRow) -> anyhow::Result<feedback::PastFeedback> {
     let created = instant(&row.created)?;
-    #[expect(clippy::cast_possible_truncation, reason = "hours of a few weeks, in seconds")]
-    let answered = row.answered_after_h.map(|hours| created + chrono::TimeDelta::seconds((hours * 3600.0) as i64));
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "hours of a few weeks, in seconds"
+    )]
+    let answered = row
+        .answered_after_h
+        .map(|hours| created + chrono::TimeDelta::seconds((hours * 3600.0) as i64));
     Ok(feedback::PastFeedback {
         key: format!("demo-{number:04}"),
         category_code: row.category,
         title: row.title_vi,
         body: row.body_vi,
-        point: Some(feedback::Point { longitude: row.lon, latitude: row.lat }),
+        point: Some(feedback::Point {
+            longitude: row.lon,
+            latitude: row.lat,
+        }),
         channel: code(&row.channel, feedback::Channel::from_str_name, "CHANNEL")?.into(),
         create_time: Some(timestamp(created)),
-        route_time: row.routed_after_s.map(|seconds| timestamp(created + chrono::TimeDelta::seconds(seconds))),
+        route_time: row
+            .routed_after_s
+            .map(|seconds| timestamp(created + chrono::TimeDelta::seconds(seconds))),
         answer_time: answered.map(timestamp),
         answer: row.answer_vi,
         rating: row.rating.unwrap_or_default(),

@@ -4,12 +4,7 @@ pub mod cluster;
 mod demo;
 pub mod up;
 
-use std::{
-    fs,
-    io::Write,
-    os::unix::fs::OpenOptionsExt,
-    path::Path,
-};
+use std::{fs, io::Write, os::unix::fs::OpenOptionsExt, path::Path};
 
 use anyhow::Context;
 use rand::Rng;
@@ -30,7 +25,12 @@ fn hexadecimal(bytes: &[u8]) -> String {
 pub fn write_secret(path: &Path, secret: &str) -> anyhow::Result<()> {
     let draft = path.with_extension("draft");
     let write = || -> std::io::Result<()> {
-        let mut file = fs::OpenOptions::new().create(true).truncate(true).write(true).mode(0o600).open(&draft)?;
+        let mut file = fs::OpenOptions::new()
+            .create(true)
+            .truncate(true)
+            .write(true)
+            .mode(0o600)
+            .open(&draft)?;
         file.write_all(secret.as_bytes())?;
         file.sync_all()?;
         fs::rename(&draft, path)

@@ -6,7 +6,11 @@ use tokio::{net::TcpListener, signal::unix::SignalKind};
 use tokio_util::sync::CancellationToken;
 
 #[derive(Parser)]
-#[command(name = "civicmesh", version, about = "Executive governance of a large city: indicators, explanations, feedback")]
+#[command(
+    name = "civicmesh",
+    version,
+    about = "Executive governance of a large city: indicators, explanations, feedback"
+)]
 struct Cli {
     #[command(subcommand)]
     command: Command,

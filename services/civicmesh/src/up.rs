@@ -18,7 +18,14 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{cluster::Cluster, demo, hexadecimal, secret, write_secret};
 
-const SERVICES: [&str; 6] = ["identity", "indicators", "forecasting", "explanations", "feedback", "notifications"];
+const SERVICES: [&str; 6] = [
+    "identity",
+    "indicators",
+    "forecasting",
+    "explanations",
+    "feedback",
+    "notifications",
+];
 
 /// Settings of `civicmesh up`.
 #[derive(Args, Clone, Debug)]
@@ -36,7 +43,11 @@ pub struct Options {
     pub public_url: Option<String>,
 
     /// Folder of the built console
-    #[arg(long, env = "CIVICMESH_UP_CONSOLE", default_value = "gateway/console/dist")]
+    #[arg(
+        long,
+        env = "CIVICMESH_UP_CONSOLE",
+        default_value = "gateway/console/dist"
+    )]
     pub console: PathBuf,
 
     /// Folder of Postgres's own programs; looked for in the usual places if absent
@@ -68,7 +79,10 @@ pub struct Options {
 pub async fn run(options: Options, shutdown: CancellationToken) -> anyhow::Result<()> {
     let start = Instant::now();
     let door = TcpListener::bind(options.listen).await.with_context(|| {
-        format!("{} is taken: stop what listens there or choose another --listen address", options.listen)
+        format!(
+            "{} is taken: stop what listens there or choose another --listen address",
+            options.listen
+        )
     })?;
     let address = door.local_addr()?;
     let _lock = lock(&options.data)?;
@@ -102,7 +116,10 @@ async fn serve_all(
     let mut addresses = Vec::new();
     for name in SERVICES {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
-        addresses.push((name.to_owned(), format!("http://{}", listener.local_addr()?)));
+        addresses.push((
+            name.to_owned(),
+            format!("http://{}", listener.local_addr()?),
+        ));
         listeners.push(listener);
     }
     base.discovery = DiscoverySource::Static(addresses);
@@ -119,7 +136,11 @@ async fn serve_all(
     }
     let mut config = base.clone();
     config.client_secret = secrets.of("gateway")?.parse()?;
-    let gateway = gateway::serve(gateway_config(config, options, &secrets)?, door, stop.clone());
+    let gateway = gateway::serve(
+        gateway_config(config, options, &secrets)?,
+        door,
+        stop.clone(),
+    );
     running.spawn(async move { ("gateway", gateway.await) });
 
     let mut own = base.clone();
@@ -194,7 +215,10 @@ fn service(
             Box::pin(feedback::serve(own, listener, stop))
         }
         "notifications" => {
-            let smtp = options.smtp.as_ref().map_or(vec![], |smtp| vec!["--smtp", smtp.as_str()]);
+            let smtp = options
+                .smtp
+                .as_ref()
+                .map_or(vec![], |smtp| vec!["--smtp", smtp.as_str()]);
             let mut own: notifications::Config = defaults("notifications", &smtp)?;
             own.base = config;
             Box::pin(notifications::serve(own, listener, stop))
@@ -203,10 +227,21 @@ fn service(
     })
 }
 
-fn gateway_config(base: chassis::Config, options: &Options, secrets: &Secrets) -> anyhow::Result<gateway::Config> {
+fn gateway_config(
+    base: chassis::Config,
+    options: &Options,
+    secrets: &Secrets,
+) -> anyhow::Result<gateway::Config> {
     let console = options.console.to_string_lossy();
-    let mut config: gateway::Config =
-        defaults("gateway", &["--console", &console, "--cookie-key-file", &secrets.cookie_key_file])?;
+    let mut config: gateway::Config = defaults(
+        "gateway",
+        &[
+            "--console",
+            &console,
+            "--cookie-key-file",
+            &secrets.cookie_key_file,
+        ],
+    )?;
     config.base = base;
     Ok(config)
 }
@@ -214,14 +249,17 @@ fn gateway_config(base: chassis::Config, options: &Options, secrets: &Secrets) -
 /// A service's settings as they are without flags, but for the ones given.
 fn defaults<C: Args + FromArgMatches>(name: &'static str, given: &[&str]) -> anyhow::Result<C> {
     let command = C::augment_args(clap::Command::new(name));
-    let matches = command.try_get_matches_from(std::iter::once(name).chain(given.iter().copied()))?;
+    let matches =
+        command.try_get_matches_from(std::iter::once(name).chain(given.iter().copied()))?;
     Ok(C::from_arg_matches(&matches)?)
 }
 
 fn base_config(options: &Options, address: SocketAddr) -> anyhow::Result<chassis::Config> {
     let mut config: chassis::Config = defaults("up", &[])?;
-    config.public_url =
-        options.public_url.clone().unwrap_or_else(|| format!("http://localhost:{}", address.port()));
+    config.public_url = options
+        .public_url
+        .clone()
+        .unwrap_or_else(|| format!("http://localhost:{}", address.port()));
     config.listen = address;
     config.objects = options.data.canonicalize()?.join("objects");
     config.otlp_endpoint.clone_from(&options.otlp_endpoint);
@@ -233,10 +271,13 @@ fn base_config(options: &Options, address: SocketAddr) -> anyhow::Result<chassis
 
 /// Two processes must not share a data folder.
 fn lock(data: &Path) -> anyhow::Result<File> {
-    fs::create_dir_all(data).with_context(|| format!("--data: {} cannot be made", data.display()))?;
+    fs::create_dir_all(data)
+        .with_context(|| format!("--data: {} cannot be made", data.display()))?;
     let path = data.join("lock");
-    let file = File::create(&path).with_context(|| format!("{} cannot be written", path.display()))?;
-    file.try_lock().map_err(|_| anyhow::anyhow!("another civicmesh runs in {}", data.display()))?;
+    let file =
+        File::create(&path).with_context(|| format!("{} cannot be written", path.display()))?;
+    file.try_lock()
+        .map_err(|_| anyhow::anyhow!("another civicmesh runs in {}", data.display()))?;
     Ok(file)
 }
 
@@ -252,7 +293,11 @@ impl Secrets {
         let folder = folder.join("secrets");
         fs::create_dir_all(&folder)?;
         let path = |name: &str| folder.join(name).to_string_lossy().into_owned();
-        let secrets = Self { clients_file: path("clients"), cookie_key_file: path("cookie-key"), folder: folder.clone() };
+        let secrets = Self {
+            clients_file: path("clients"),
+            cookie_key_file: path("cookie-key"),
+            folder: folder.clone(),
+        };
         let mut lines = String::new();
         for name in SERVICES.into_iter().chain(["gateway", "civicmesh"]) {
             let hash = hexadecimal(&Sha256::digest(secrets.of(name)?.as_bytes()));
@@ -275,7 +320,12 @@ impl Secrets {
 }
 
 /// Waits until everything serves, loads the demonstration city once, says where to go.
-async fn welcome(options: &Options, config: chassis::Config, folder: &Path, start: Instant) -> anyhow::Result<()> {
+async fn welcome(
+    options: &Options,
+    config: chassis::Config,
+    folder: &Path,
+    start: Instant,
+) -> anyhow::Result<()> {
     let mesh = Mesh::new("civicmesh", &config)?;
     tokio::time::timeout(Duration::from_secs(60), wait_until_ready(&mesh))
         .await
@@ -290,11 +340,19 @@ async fn welcome(options: &Options, config: chassis::Config, folder: &Path, star
         let loaded = folder.join("demo.loaded");
         if !loaded.exists() {
             let start = Instant::now();
-            demo::load(&mesh).await.context("the demonstration city was not loaded")?;
+            demo::load(&mesh)
+                .await
+                .context("the demonstration city was not loaded")?;
             write_secret(&loaded, env!("CARGO_PKG_VERSION"))?;
-            text.push_str(&format!("  demonstration   loaded in {:.1} s\n", start.elapsed().as_secs_f64()));
+            text.push_str(&format!(
+                "  demonstration   loaded in {:.1} s\n",
+                start.elapsed().as_secs_f64()
+            ));
         }
-        text.push_str(&format!("\nDemonstration accounts, password {}\n", demo::PASSWORD));
+        text.push_str(&format!(
+            "\nDemonstration accounts, password {}\n",
+            demo::PASSWORD
+        ));
         for (login, role) in demo::accounts() {
             text.push_str(&format!("  {login:<18}{role}\n"));
         }
@@ -305,11 +363,17 @@ async fn welcome(options: &Options, config: chassis::Config, folder: &Path, star
 }
 
 async fn wait_until_ready(mesh: &Mesh) {
-    use tonic_health::pb::{HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient};
+    use tonic_health::pb::{
+        HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient,
+    };
     for name in SERVICES {
         let mut client = HealthClient::new(mesh.channel(name));
         loop {
-            let answer = client.check(HealthCheckRequest { service: String::new() }).await;
+            let answer = client
+                .check(HealthCheckRequest {
+                    service: String::new(),
+                })
+                .await;
             if answer.is_ok_and(|answer| answer.into_inner().status() == ServingStatus::Serving) {
                 break;
             }
