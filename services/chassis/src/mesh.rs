@@ -222,7 +222,7 @@ impl MeshChannel {
             self.pool.note(&peer, outcome);
             let again = match outcome {
                 Outcome::Answered => false,
-                Outcome::NotConnected => !last,
+                Outcome::NotConnected | Outcome::Refused => !last,
                 Outcome::Failed | Outcome::Late => {
                     !last && method.repeatable && self.pool.may_retry()
                 }

@@ -121,6 +121,8 @@ pub(super) enum Outcome {
     Failed,
     /// Its caller had too little time to judge it by.
     Late,
+    /// It is there but did not look at the call: too many at once, or just stopping.
+    Refused,
     /// Nobody is there: the call was never sent.
     NotConnected,
 }
@@ -130,12 +132,17 @@ impl Outcome {
     pub(super) fn of(error: &TransportError) -> Self {
         let mut source = error.source();
         while let Some(error) = source {
-            let unsent = error.is::<tonic::ConnectError>()
-                || error
-                    .downcast_ref::<hyper::Error>()
-                    .is_some_and(hyper::Error::is_canceled);
-            if unsent {
+            if error.is::<tonic::ConnectError>() {
                 return Self::NotConnected;
+            }
+            let is_canceled = error
+                .downcast_ref::<hyper::Error>()
+                .is_some_and(hyper::Error::is_canceled);
+            let is_refused = error
+                .downcast_ref::<h2::Error>()
+                .is_some_and(|error| error.reason() == Some(h2::Reason::REFUSED_STREAM));
+            if is_canceled || is_refused {
+                return Self::Refused;
             }
             source = error.source();
         }
@@ -230,7 +237,7 @@ impl Pool {
                 *budget = (*budget + BUDGET_RATIO).min(BUDGET);
             }
             Outcome::Late => {}
-            Outcome::Failed => peer.failed(false),
+            Outcome::Failed | Outcome::Refused => peer.failed(false),
             Outcome::NotConnected => {
                 peer.failed(true);
                 self.watch.refresh();

@@ -1,0 +1,211 @@
+//! The contract with a real Consul (scripts/install-consul): replicas come, go, and are killed.
+#![expect(
+    clippy::disallowed_methods,
+    reason = "a test is told by environment where Consul is"
+)]
+
+use std::{
+    collections::{HashMap, HashSet},
+    net::SocketAddr,
+    path::PathBuf,
+    process::Stdio,
+    sync::Arc,
+    time::Duration,
+};
+
+use chassis::{lifecycle::Lifecycle, mesh::Mesh, testing};
+use serde_json::json;
+use tokio::{
+    net::TcpListener,
+    process::{Child, Command},
+};
+use tokio_util::sync::CancellationToken;
+use tower::Layer as _;
+
+use crate::fixture::{Fixture, READ, call, until};
+
+fn binary() -> Option<PathBuf> {
+    if let Some(path) = std::env::var_os("CIVICMESH_TEST_CONSUL") {
+        return Some(path.into());
+    }
+    let path = std::env::var_os("PATH")?;
+    std::env::split_paths(&path)
+        .map(|folder| folder.join("consul"))
+        .find(|file| file.is_file())
+}
+
+/// Free ports, for a program that cannot tell which it got.
+async fn ports<const N: usize>() -> [u16; N] {
+    let mut held = Vec::new();
+    for _ in 0..N {
+        held.push(TcpListener::bind("127.0.0.1:0").await.unwrap());
+    }
+    std::array::from_fn(|index| held[index].local_addr().unwrap().port())
+}
+
+struct Consul {
+    url: String,
+    process: Child,
+    _folder: tempfile::TempDir,
+}
+
+async fn start_consul() -> Option<Consul> {
+    let Some(binary) = binary() else {
+        println!(
+            "skipped: no consul on PATH nor in CIVICMESH_TEST_CONSUL (scripts/install-consul DEST)"
+        );
+        return None;
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let [http, dns, serf_lan, serf_wan, server, grpc] = ports().await;
+    let file = folder.path().join("ports.json");
+    let ports = json!({ "ports": {
+        "http": http, "dns": dns, "serf_lan": serf_lan, "serf_wan": serf_wan, "server": server, "grpc": grpc,
+    }});
+    std::fs::write(&file, ports.to_string()).unwrap();
+    let process = Command::new(binary)
+        .args([
+            "agent",
+            "-dev",
+            "-bind",
+            "127.0.0.1",
+            "-client",
+            "127.0.0.1",
+        ])
+        .args(["-log-level", "warn", "-config-file"])
+        .arg(&file)
+        .stdout(Stdio::null())
+        .kill_on_drop(true)
+        .spawn()
+        .unwrap();
+    Some(Consul {
+        url: format!("http://127.0.0.1:{http}"),
+        process,
+        _folder: folder,
+    })
+}
+
+fn config(url: &str) -> chassis::Config {
+    testing::config(&[&format!("--discovery=consul:{url}"), "--drain=1s"])
+}
+
+/// Serves as service "a" until it is told to stop.
+async fn replica(url: &str, name: &'static str, shutdown: CancellationToken) {
+    let config = Arc::new(config(url));
+    let discovery = chassis::discovery::Discovery::new(&config).unwrap();
+    let (lifecycle, health) = Lifecycle::new("a", config, discovery, None, vec!["fixture"]).await;
+    let routes = tonic::service::Routes::new(Fixture::new(name)).add_service(health);
+    let service = lifecycle.guard().layer(routes);
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let serving = lifecycle.serve(listener, service, Vec::new(), shutdown);
+    serving.await.unwrap();
+}
+
+/// Not a test: what `killed` runs as processes of their own, so that they can be killed.
+#[tokio::test]
+#[ignore = "runs as a child of the Consul test"]
+async fn replica_process() {
+    let url = std::env::var("TEST_CONSUL_URL").unwrap();
+    replica(&url, "process", CancellationToken::new()).await;
+}
+
+fn spawn_process(url: &str) -> Child {
+    Command::new(std::env::current_exe().unwrap())
+        .args(["consul::replica_process", "--exact", "--ignored"])
+        .env("TEST_CONSUL_URL", url)
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .kill_on_drop(true)
+        .spawn()
+        .unwrap()
+}
+
+/// What the mesh knows of service "a".
+fn known(mesh: &Mesh) -> impl Fn() -> usize + use<> {
+    let watch = mesh.discovery().watch("a");
+    move || watch.endpoints.borrow().as_ref().map_or(0, Vec::len)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn replicas_come_go_and_are_killed() {
+    let Some(mut consul) = start_consul().await else {
+        return;
+    };
+    let mesh = Mesh::new("test", &config(&consul.url)).unwrap();
+    let count = known(&mesh);
+
+    // Two in this process, which stop as they should; two processes, which will not.
+    let stops = [CancellationToken::new(), CancellationToken::new()];
+    let mut running = Vec::new();
+    for (name, stop) in ["one", "two"].into_iter().zip(&stops) {
+        let (url, stop) = (consul.url.clone(), stop.clone());
+        running.push(tokio::spawn(async move { replica(&url, name, stop).await }));
+    }
+    let mut processes = [spawn_process(&consul.url), spawn_process(&consul.url)];
+    until("all four are known", || async { count() == 4 }).await;
+    let mut answers = HashMap::<String, usize>::new();
+    for _ in 0..100 {
+        let name = call(mesh.channel("a"), READ, "").await.unwrap();
+        *answers.entry(name).or_default() += 1;
+    }
+    println!("answers over four replicas: {answers:?}");
+    assert!(answers.len() == 3 && answers["process"] > 20);
+
+    // kill -9: reads go on without an error, and the dead one is dropped by its check.
+    processes[0].kill().await.unwrap();
+    for _ in 0..200 {
+        call(mesh.channel("a"), READ, "").await.unwrap();
+    }
+    until("the killed one is gone", || async { count() == 3 }).await;
+
+    // A stop as it should be: not one call fails, repeatable or not.
+    let stopped = running.remove(0);
+    stops[0].cancel();
+    let mut calls = 0;
+    while !stopped.is_finished() {
+        call(mesh.channel("a"), crate::fixture::WRITE, "")
+            .await
+            .unwrap();
+        calls += 1;
+    }
+    stopped.await.unwrap();
+    println!("{calls} writes while one replica stopped, none failed");
+    until("the stopped one is gone", || async { count() == 2 }).await;
+
+    // Consul itself dies: what was known stays known.
+    consul.process.kill().await.unwrap();
+    let seen: HashSet<_> =
+        futures::future::join_all((0..50).map(|_| call(mesh.channel("a"), READ, "")))
+            .await
+            .into_iter()
+            .map(Result::unwrap)
+            .collect();
+    assert_eq!(seen.len(), 2, "{seen:?}");
+    assert_eq!(count(), 2);
+    processes[1].kill().await.unwrap();
+    stops[1].cancel();
+    for replica in running {
+        replica.await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_replica_must_have_an_address_that_others_reach() {
+    let config = Arc::new(config("http://127.0.0.1:9"));
+    let discovery = chassis::discovery::Discovery::new(&config).unwrap();
+    let (lifecycle, health) = Lifecycle::new("a", config, discovery, None, Vec::new()).await;
+    let listener = TcpListener::bind(SocketAddr::from(([0, 0, 0, 0], 0)))
+        .await
+        .unwrap();
+    let routes = tonic::service::Routes::new(health);
+    let serving = lifecycle.serve(listener, routes, Vec::new(), CancellationToken::new());
+    let error = tokio::time::timeout(Duration::from_secs(5), serving)
+        .await
+        .unwrap();
+    assert!(
+        error
+            .unwrap_err()
+            .to_string()
+            .contains("CIVICMESH_ADVERTISE")
+    );
+}
