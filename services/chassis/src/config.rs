@@ -163,7 +163,8 @@ pub struct Config {
     #[arg(long, env = "CIVICMESH_LOG", default_value = "info")]
     pub log: String,
 
-    /// Longest time a call may take when its caller states none.
+    /// Longest time a unary call may take; its caller may state less. Uploads may take ten times as long, streams of
+    /// answers as long as their caller states.
     #[arg(long, env = "CIVICMESH_DEADLINE", default_value = "10s", value_parser = parse_duration)]
     pub deadline: Duration,
 

@@ -26,7 +26,7 @@ use crate::{
 };
 
 /// How much longer an upload (a stream of the caller's) may take than a unary call.
-const UPLOAD_FACTOR: u32 = 10;
+pub(crate) const UPLOAD_FACTOR: u32 = 10;
 
 /// When a shed caller may come again.
 const RETRY_AFTER: Duration = Duration::from_millis(200);

@@ -218,7 +218,7 @@ impl MeshChannel {
             let last = tried.len() >= TRIES || !body.is_kept();
             let request = Request::from_parts(parts.clone(), body.next());
             let limit = self.limit(deadline, method, last);
-            let (answer, outcome) = self.attempt(&peer, request, deadline, limit).await;
+            let (answer, outcome) = self.attempt(&peer, request, method, deadline, limit).await;
             self.pool.note(&peer, outcome);
             let again = match outcome {
                 Outcome::Answered => false,
@@ -274,6 +274,7 @@ impl MeshChannel {
         &self,
         peer: &Arc<Peer>,
         mut request: Request<Body>,
+        method: Method,
         deadline: Option<Instant>,
         limit: Option<Instant>,
     ) -> (Result<Response<Body>, Status>, Outcome) {
@@ -287,8 +288,10 @@ impl MeshChannel {
         let occupied = peer.occupy();
         let begun = Instant::now();
         let call = peer.channel().oneshot(request);
-        let answer = match limit {
-            Some(limit) => match tokio::time::timeout_at(limit, call).await {
+        // A stream may last for ever, but it begins soon.
+        let wait = limit.or_else(|| (!method.client_streaming).then(|| begun + self.deadline));
+        let answer = match wait {
+            Some(wait) => match tokio::time::timeout_at(wait, call).await {
                 Ok(answer) => answer,
                 Err(_) if begun.elapsed() < SLOW => return (Err(exceeded()), Outcome::Late),
                 Err(_) => return (Err(exceeded()), Outcome::Failed),

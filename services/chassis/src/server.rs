@@ -3,12 +3,13 @@
 use std::{
     convert::Infallible,
     task::{Context, Poll},
+    time::Duration,
 };
 
 use anyhow::Context as _;
 use axum::{middleware, response::IntoResponse};
 use futures::{FutureExt as _, future::BoxFuture};
-use http::{HeaderMap, Request, Response, header};
+use http::{HeaderMap, Request, Response, StatusCode, header};
 use hyper::body::Incoming;
 use proto::events::v1::event_feed_service_server::EventFeedServiceServer;
 use tokio::net::TcpListener;
@@ -22,6 +23,7 @@ use crate::{
     auth::AuthLayer,
     base::Base,
     events::{self, Consumer, Feed},
+    guard::UPLOAD_FACTOR,
     language::Language,
     lifecycle::{Lifecycle, Task},
     telemetry::ServerLayer,
@@ -146,7 +148,10 @@ impl Server {
             grpc: lifecycle
                 .guard()
                 .layer(auth.layer(with_reflection(routes)?.prepare())),
-            http: with_limits(http.merge(lifecycle.probes())),
+            http: with_limits(
+                http.merge(lifecycle.probes()),
+                base.config.deadline * UPLOAD_FACTOR,
+            ),
         };
         let front = ServerLayer::new(base.name).layer(front);
 
@@ -174,13 +179,15 @@ fn with_reflection(routes: Routes) -> anyhow::Result<Routes> {
     Ok(routes.add_service(v1).add_service(v1alpha))
 }
 
-/// What every HTTP route has.
-fn with_limits(router: axum::Router) -> axum::Router {
+/// What every HTTP route has: the language, limits of size and time, panics kept in.
+fn with_limits(router: axum::Router, limit: Duration) -> axum::Router {
     router
         .layer(middleware::from_fn(
-            async |request: axum::extract::Request, next: middleware::Next| {
+            move |request: axum::extract::Request, next: middleware::Next| async move {
                 let language = Language::of(request.headers());
-                language.scope(next.run(request)).await
+                let answer = language.scope(next.run(request));
+                let answer = tokio::time::timeout(limit, answer).await;
+                answer.unwrap_or_else(|_| StatusCode::GATEWAY_TIMEOUT.into_response())
             },
         ))
         .layer(RequestBodyLimitLayer::new(MAX_MESSAGE))

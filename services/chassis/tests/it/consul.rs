@@ -14,6 +14,9 @@ use std::{
 };
 
 use chassis::{lifecycle::Lifecycle, mesh::Mesh, testing};
+use http::{Method, Request};
+use http_body_util::{BodyExt as _, Empty};
+use hyper_util::{client::legacy::Client, rt::TokioExecutor};
 use serde_json::json;
 use tokio::{
     net::TcpListener,
@@ -43,6 +46,8 @@ async fn ports<const N: usize>() -> [u16; N] {
     std::array::from_fn(|index| held[index].local_addr().unwrap().port())
 }
 
+const TOKEN: &str = "6a2d1f1e-0000-4000-8000-000000000001";
+
 struct Consul {
     url: String,
     process: Child,
@@ -59,10 +64,14 @@ async fn start_consul() -> Option<Consul> {
     let folder = tempfile::tempdir().unwrap();
     let [http, dns, serf_lan, serf_wan, server, grpc] = ports().await;
     let file = folder.path().join("ports.json");
-    let ports = json!({ "ports": {
-        "http": http, "dns": dns, "serf_lan": serf_lan, "serf_wan": serf_wan, "server": server, "grpc": grpc,
-    }});
-    std::fs::write(&file, ports.to_string()).unwrap();
+    let settings = json!({
+        "ports": {
+            "http": http, "dns": dns, "serf_lan": serf_lan, "serf_wan": serf_wan, "server": server, "grpc": grpc,
+        },
+        // Nobody may do anything without the token.
+        "acl": { "enabled": true, "default_policy": "deny", "tokens": { "master": TOKEN, "agent": TOKEN } },
+    });
+    std::fs::write(&file, settings.to_string()).unwrap();
     let process = Command::new(binary)
         .args([
             "agent",
@@ -86,7 +95,9 @@ async fn start_consul() -> Option<Consul> {
 }
 
 fn config(url: &str) -> chassis::Config {
-    testing::config(&[&format!("--discovery=consul:{url}"), "--drain=1s"])
+    let discovery = format!("--discovery=consul:{url}");
+    let token = format!("--consul-token={TOKEN}");
+    testing::config(&[&discovery, &token, "--drain=1s"])
 }
 
 /// Serves as service "a" until it is told to stop.
@@ -120,6 +131,21 @@ fn spawn_process(url: &str) -> Child {
         .unwrap()
 }
 
+/// Calls the agent as an operator does.
+async fn agent(method: Method, url: String) -> serde_json::Value {
+    let client = Client::builder(TokioExecutor::new()).build_http::<Empty<bytes::Bytes>>();
+    let request = Request::builder()
+        .method(method)
+        .uri(url)
+        .header("X-Consul-Token", TOKEN)
+        .body(Empty::new())
+        .unwrap();
+    let response = client.request(request).await.unwrap();
+    assert!(response.status().is_success());
+    let body = response.into_body().collect().await.unwrap().to_bytes();
+    serde_json::from_slice(&body).unwrap_or_default()
+}
+
 /// What the mesh knows of service "a".
 fn known(mesh: &Mesh) -> impl Fn() -> usize + use<> {
     let watch = mesh.discovery().watch("a");
@@ -150,6 +176,20 @@ async fn replicas_come_go_and_are_killed() {
     }
     println!("answers over four replicas: {answers:?}");
     assert!(answers.len() == 3 && answers["process"] > 20);
+
+    // Without the token nothing is to be seen.
+    let flag = format!("--discovery=consul:{}", consul.url);
+    let blind = Mesh::new("test", &testing::config(&[&flag])).unwrap();
+    let status = call(blind.channel("a"), READ, "").await.unwrap_err();
+    assert_eq!(status.code(), tonic::Code::Unavailable);
+
+    // The agent forgets a replica, as after a restart with an empty disk: it registers again.
+    let services = agent(Method::GET, format!("{}/v1/agent/services", consul.url)).await;
+    let forgotten = services.as_object().unwrap().keys().next().unwrap().clone();
+    let path = format!("{}/v1/agent/service/deregister/{forgotten}", consul.url);
+    agent(Method::PUT, path).await;
+    until("one is forgotten", || async { count() == 3 }).await;
+    until("it is back", || async { count() == 4 }).await;
 
     // kill -9: reads go on without an error, and the dead one is dropped by its check.
     processes[0].kill().await.unwrap();

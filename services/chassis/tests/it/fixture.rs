@@ -76,6 +76,7 @@ impl Fixture {
                 Ok(self.name.to_owned())
             }
             "panic" => panic!("as asked"),
+            "refuse" => Err(Status::unauthenticated("your token is not good")),
             "header" => Ok(format!(
                 "{} {}",
                 header("authorization"),

@@ -76,6 +76,16 @@ async fn one_token_is_asked_for_and_kept() {
 }
 
 #[tokio::test]
+async fn a_refused_token_is_not_used_again() {
+    let identity = Identity::default();
+    let (_replica, mesh) = start(identity.clone()).await;
+    let status = call(mesh.channel("a"), READ, "refuse").await.unwrap_err();
+    assert_eq!(status.code(), tonic::Code::Unauthenticated);
+    let answer = call(mesh.channel("a"), READ, "header").await.unwrap();
+    assert_eq!(answer, "Bearer test-s-1 vi");
+}
+
+#[tokio::test]
 async fn a_request_keeps_the_token_it_has() {
     let identity = Identity::default();
     let (_replica, mesh) = start(identity.clone()).await;
