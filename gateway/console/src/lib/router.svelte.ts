@@ -3,7 +3,18 @@
 import type { Component } from "svelte";
 import { type Match, match, type Route, withQuery } from "./router";
 
-const routes: readonly Route[] = [{ pattern: "/", load: () => import("../screens/Board.svelte") }];
+const routes: readonly Route[] = [
+  { pattern: "/", load: () => import("../screens/Board.svelte") },
+  { pattern: "/indicators", load: () => import("../screens/Indicators.svelte") },
+  { pattern: "/indicators/:id", load: () => import("../screens/Indicator.svelte") },
+  { pattern: "/explanations", load: () => import("../screens/Explanations.svelte") },
+  { pattern: "/explanations/:id", load: () => import("../screens/Explanation.svelte") },
+  { pattern: "/feedback", load: () => import("../screens/FeedbackList.svelte") },
+  { pattern: "/feedback/:id", load: () => import("../screens/FeedbackItem.svelte") },
+  { pattern: "/reporting", load: () => import("../screens/Reporting.svelte") },
+  { pattern: "/reminders", load: () => import("../screens/Reminders.svelte") },
+  { pattern: "/units/:id", load: () => import("../screens/UnitCard.svelte") },
+];
 
 const missing: Route = { pattern: "*", load: () => import("../screens/Missing.svelte") };
 
