@@ -1,0 +1,136 @@
+//! What units have to report: for each indicator and unit the oldest period that has no figure, and when it is due.
+
+use chassis::directory::{Directory, Scope};
+use chrono::NaiveDate;
+use proto::identity::v1::UnitKind;
+use sqlx::{PgConnection, PgExecutor};
+use uuid::Uuid;
+
+use crate::error::Error;
+
+/// From which period on a unit reports an indicator, at the latest.
+#[derive(Clone, Copy, Debug)]
+pub struct Start {
+    /// The indicator.
+    pub indicator_id: Uuid,
+    /// The unit.
+    pub unit_id: Uuid,
+    /// The indicator's owner answers for it.
+    pub by_owner: bool,
+    /// The index of the period.
+    pub index: i32,
+}
+
+/// A figure to be reported.
+#[derive(Clone, Debug)]
+pub struct Duty {
+    /// The indicator.
+    pub indicator_id: Uuid,
+    /// The unit.
+    pub unit_id: Uuid,
+    /// The index of the period.
+    pub next_index: i32,
+    /// The last day to report.
+    pub due_date: NaiveDate,
+    /// A figure that waits for approval or was returned.
+    pub submission_id: Option<Uuid>,
+}
+
+/// Begins duties, or moves them on after figures were recorded. Figures of the whole country are nobody's here.
+pub async fn begin(
+    tx: &mut PgConnection,
+    directory: &Directory,
+    starts: &[Start],
+) -> Result<(), Error> {
+    let is_ours = |start: &&Start| {
+        let unit = directory.unit(start.unit_id);
+        unit.is_some_and(|unit| unit.kind != UnitKind::Country)
+    };
+    let starts: Vec<&Start> = starts.iter().filter(is_ours).collect();
+    let indicators: Vec<Uuid> = starts.iter().map(|start| start.indicator_id).collect();
+    let units: Vec<Uuid> = starts.iter().map(|start| start.unit_id).collect();
+    let by_owner: Vec<bool> = starts.iter().map(|start| start.by_owner).collect();
+    let indexes: Vec<i32> = starts.iter().map(|start| start.index).collect();
+    sqlx::query!(
+        "WITH start AS (
+            SELECT s.indicator_id, s.unit_id, bool_or(s.by_owner) AS by_owner, per_year(min(i.frequency)) AS per_year,
+                min(i.frequency) AS frequency, least(min(s.index), min(d.first_index)) AS first_index
+            FROM unnest($1::uuid[], $2::uuid[], $3::boolean[], $4::integer[]) AS s (indicator_id, unit_id, by_owner, index)
+            JOIN indicator i ON i.id = s.indicator_id
+            LEFT JOIN duty d ON (d.indicator_id, d.unit_id) = (s.indicator_id, s.unit_id)
+            GROUP BY s.indicator_id, s.unit_id
+        ), open AS (
+            -- the first gap: right at the start, else after the first figure that has no neighbour
+            SELECT start.*, CASE
+                WHEN NOT EXISTS (SELECT FROM observation o WHERE o.indicator_id = start.indicator_id
+                    AND o.unit_id = start.unit_id AND o.period_index = start.first_index)
+                THEN start.first_index
+                ELSE (SELECT min(o.period_index) + 1 FROM observation o WHERE o.indicator_id = start.indicator_id
+                    AND o.unit_id = start.unit_id AND o.period_index >= start.first_index
+                    AND NOT EXISTS (SELECT FROM observation n WHERE n.indicator_id = o.indicator_id
+                        AND n.unit_id = o.unit_id AND n.period_index = o.period_index + 1))
+                END AS next_index
+            FROM start
+        )
+        INSERT INTO duty AS d (indicator_id, unit_id, by_owner, first_index, next_index, end_date, due_date)
+        SELECT indicator_id, unit_id, by_owner, first_index, next_index, last_day(next_index, per_year),
+            last_day(next_index, per_year) + (SELECT r.days_after FROM report_rule r
+                WHERE r.frequency = open.frequency AND r.valid_from <= last_day(next_index, per_year)
+                ORDER BY r.valid_from DESC LIMIT 1)
+        FROM open
+        ON CONFLICT (indicator_id, unit_id) DO UPDATE SET first_index = excluded.first_index,
+            next_index = excluded.next_index, end_date = excluded.end_date, due_date = excluded.due_date",
+        &indicators,
+        &units,
+        &by_owner,
+        &indexes
+    )
+    .execute(tx)
+    .await?;
+    Ok(())
+}
+
+/// Duties of periods that have ended, the longest due first, after one of them.
+pub async fn list(
+    db: impl PgExecutor<'_>,
+    directory: &Directory,
+    scope: &Scope,
+    unit_id: Option<Uuid>,
+    today: NaiveDate,
+    after: Option<(NaiveDate, Uuid, Uuid)>,
+    limit: i64,
+) -> Result<Vec<Duty>, Error> {
+    let (date, indicator, unit) = after.map_or((None, None, None), |(date, indicator, unit)| {
+        (Some(date), Some(indicator), Some(unit))
+    });
+    let ended = directory
+        .units()
+        .into_iter()
+        .filter(|unit| !unit.is_valid_on(today));
+    let ended: Vec<Uuid> = ended.map(|unit| unit.id).collect();
+    let duties = sqlx::query_as!(
+        Duty,
+        r#"SELECT d.indicator_id, d.unit_id, d.next_index, d.due_date, s.id AS "submission_id?"
+        FROM duty d JOIN indicator i ON i.id = d.indicator_id
+        LEFT JOIN LATERAL (SELECT s.id FROM submission s
+            WHERE s.indicator_id = d.indicator_id AND s.unit_id = d.unit_id AND s.period_index = d.next_index
+                AND s.state IN ('SUBMISSION_STATE_SUBMITTED', 'SUBMISSION_STATE_RETURNED')
+            ORDER BY s.create_time DESC LIMIT 1) s ON true
+        WHERE d.end_date < $1
+            AND ($2 OR CASE WHEN d.by_owner THEN i.owner_unit_id ELSE d.unit_id END = ANY($3))
+            AND ($4::uuid IS NULL OR $4 IN (d.unit_id, CASE WHEN d.by_owner THEN i.owner_unit_id END))
+            AND NOT d.unit_id = ANY($5)
+            AND ($6::date IS NULL OR (d.due_date, d.indicator_id, d.unit_id) > ($6, $7, $8))
+        ORDER BY d.due_date, d.indicator_id, d.unit_id LIMIT $9"#,
+        today,
+        scope.all,
+        &scope.units,
+        unit_id,
+        &ended,
+        date,
+        indicator,
+        unit,
+        limit
+    );
+    Ok(duties.fetch_all(db).await?)
+}

@@ -1,0 +1,129 @@
+//! Fields of requests, read into types that cannot be wrong.
+
+use chassis::directory::{Directory, Unit};
+use chrono::{DateTime, Utc};
+use proto::{calendar::v1 as calendar, identity::v1::UnitKind, period::Period};
+use rust_decimal::Decimal;
+use uuid::Uuid;
+
+use crate::error::Error;
+
+/// Reads an id.
+pub fn id(field: &str, text: &str) -> Result<Uuid, Error> {
+    Uuid::parse_str(text)
+        .map_err(|_| Error::invalid(field, "phải là một mã UUID", "must be a UUID"))
+}
+
+/// Reads an id that may be absent.
+pub fn optional_id(field: &str, text: &str) -> Result<Option<Uuid>, Error> {
+    (!text.is_empty()).then(|| id(field, text)).transpose()
+}
+
+/// Reads a decimal as the contract writes it: "-8.03".
+pub fn decimal(field: &str, text: &str) -> Result<Decimal, Error> {
+    let is_plain = !text.is_empty()
+        && text
+            .bytes()
+            .all(|byte| byte.is_ascii_digit() || matches!(byte, b'-' | b'.'));
+    let value = is_plain.then(|| Decimal::from_str_exact(text).ok());
+    value.flatten().ok_or_else(|| {
+        Error::invalid(
+            field,
+            "phải là một số thập phân như 8.03",
+            "must be a decimal such as 8.03",
+        )
+    })
+}
+
+/// Reads a decimal that may be absent.
+pub fn optional_decimal(field: &str, text: &str) -> Result<Option<Decimal>, Error> {
+    (!text.is_empty()).then(|| decimal(field, text)).transpose()
+}
+
+/// Reads a period.
+pub fn period(field: &str, period: &Option<calendar::Period>) -> Result<Period, Error> {
+    Period::try_from(period).map_err(|_| {
+        Error::invalid(
+            field,
+            "phải là một kỳ như 2025, 2025-H1, 2025-Q3 hoặc 2025-09",
+            "must be a period such as 2025, 2025-H1, 2025-Q3 or 2025-09",
+        )
+    })
+}
+
+/// Reads a time that may be absent.
+pub fn optional_time(
+    field: &str,
+    time: Option<prost_types::Timestamp>,
+) -> Result<Option<DateTime<Utc>>, Error> {
+    time.map(|time| {
+        u32::try_from(time.nanos)
+            .ok()
+            .and_then(|nanos| DateTime::from_timestamp(time.seconds, nanos))
+            .ok_or_else(|| Error::invalid(field, "không phải thời điểm hợp lệ", "is out of range"))
+    })
+    .transpose()
+}
+
+/// Reads a text of limited length.
+pub fn text<'a>(field: &str, text: &'a str, least: usize, most: usize) -> Result<&'a str, Error> {
+    let text = text.trim();
+    if (least..=most).contains(&text.chars().count()) {
+        return Ok(text);
+    }
+    Err(Error::invalid(
+        field,
+        format!("phải dài từ {least} đến {most} ký tự"),
+        format!("must have {least} to {most} characters"),
+    ))
+}
+
+/// Reads an enum value, which must be given; answers its name.
+pub fn name<E: TryFrom<i32>>(
+    field: &str,
+    value: i32,
+    name: impl Fn(&E) -> &'static str,
+) -> Result<String, Error> {
+    let value = E::try_from(value).ok().filter(|_| value != 0);
+    value
+        .map(|value| name(&value).to_owned())
+        .ok_or_else(|| Error::invalid(field, "phải được chọn", "must be given"))
+}
+
+/// The unit of a figure, and whether the indicator's owner answers for it instead of the unit itself.
+pub fn unit(directory: &Directory, field: &str, text: &str) -> Result<(Uuid, bool), Error> {
+    let id = id(field, text)?;
+    let unit = directory
+        .unit(id)
+        .ok_or_else(|| Error::invalid(field, "không có đơn vị này", "there is no such unit"))?;
+    Ok((id, answered_by_owner(&unit)))
+}
+
+fn answered_by_owner(unit: &Unit) -> bool {
+    matches!(unit.kind, UnitKind::City | UnitKind::Country)
+}
+
+/// A time as the contract writes it.
+#[must_use]
+pub fn timestamp(time: DateTime<Utc>) -> prost_types::Timestamp {
+    prost_types::Timestamp {
+        seconds: time.timestamp(),
+        nanos: time.timestamp_subsec_nanos().cast_signed(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_plain_decimals_are_read() {
+        assert_eq!(decimal("v", "-8.03").unwrap().to_string(), "-8.03");
+        for text in [
+            "", "8,03", "1e5", "1_000", "--1", "1.2.3", "+1", "NaN", " 1",
+        ] {
+            assert!(decimal("v", text).is_err(), "{text:?}");
+        }
+        assert!(decimal("v", &"9".repeat(40)).is_err());
+    }
+}
