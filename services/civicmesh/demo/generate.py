@@ -1005,12 +1005,12 @@ def check(shapes):
     aimed = {t["indicator"] for t in rows(HERE / "targets.csv") if t["period"] == "2026"}
     assert aimed == {c for c, i in indicators.items() if i["direction"] != "context"}
     categories = {c["code"]: c for c in rows(HERE / "categories.csv")}
-    assert all(c["route_to"] == "ward" or c["route_to"] in units for c in categories.values()) and {c["field_code"] for c in categories.values()} <= fields
+    assert all(c["route_to"] in ("ward", "dispatcher") or c["route_to"] in units for c in categories.values()) and {c["field_code"] for c in categories.values()} <= fields
     for f in rows(HERE / "feedback.csv"):
         assert f["category"] in categories
         assert any(inside(p, float(f["lon"]), float(f["lat"])) for g in shapes.values() for p in polygons(g)), f
     for a in rows(HERE / "accounts.csv"):
-        assert a["unit_key"] in units and all(f in fields for f in a["fields"].split("|") if f), a
+        assert {a["unit_key"], a["grant_unit_key"]} <= set(units) and all(f in fields for f in a["fields"].split("|") if f), a
     assert len({h["date"] for h in rows(HERE / "holidays.csv")}) == len(rows(HERE / "holidays.csv"))
     for code, shape in shapes.items():
         u = units[code]

@@ -201,6 +201,7 @@ struct AccountRow {
     phone: String,
     roles: String,
     unit_key: String,
+    grant_unit_key: String,
     fields: String,
     language: String,
 }
@@ -208,12 +209,11 @@ struct AccountRow {
 async fn load_accounts(mesh: &Mesh, units: &Ids) -> anyhow::Result<()> {
     let mut client = AccountServiceClient::new(mesh.channel("identity"));
     for row in rows::<AccountRow>(file!("accounts.csv"))? {
-        let unit_id = id(units, &row.unit_key)?;
         let request = identity::CreateAccountRequest {
             request_id: request_id(&format!("account {}", row.login)),
             login: row.login.clone(),
             display_name: row.name_vi,
-            home_unit_id: unit_id.clone(),
+            home_unit_id: id(units, &row.unit_key)?,
             language: row.language,
             email: row.email,
             phone: row.phone,
@@ -229,7 +229,7 @@ async fn load_accounts(mesh: &Mesh, units: &Ids) -> anyhow::Result<()> {
                 request_id: request_id(&format!("grant {role} {}", row.login)),
                 principal_id: account.id.clone(),
                 role,
-                unit_id: unit_id.clone(),
+                unit_id: id(units, &row.grant_unit_key)?,
                 field_codes: split(&row.fields),
                 valid_to: None,
             };
@@ -474,11 +474,11 @@ async fn load_feedback(mesh: &Mesh, units: &Ids) -> anyhow::Result<()> {
     };
     for row in rows::<CategoryRow>(file!("categories.csv"))? {
         request.categories.push(feedback::Category {
-            route_unit_id: if row.route_to == "ward" {
-                String::new()
-            } else {
-                id(units, &row.route_to)?
+            route_unit_id: match row.route_to.as_str() {
+                "ward" | "dispatcher" => String::new(),
+                key => id(units, key)?,
             },
+            screened: row.route_to == "dispatcher",
             code: row.code,
             name_vi: row.name_vi,
             name_en: row.name_en,
