@@ -182,6 +182,8 @@ struct Inner {
     /// The cursor up to which identity's feed is contained; held while the snapshot is replaced.
     cursor: Mutex<Option<String>>,
     db: Option<PgPool>,
+    /// Made by hand or by identity itself: it follows nobody.
+    fixed: bool,
 }
 
 impl std::fmt::Debug for Directory {
@@ -196,9 +198,14 @@ impl std::fmt::Debug for Directory {
 }
 
 impl Directory {
-    /// A directory that knows these entries.
+    /// A directory that knows these entries and follows nobody: identity's own, and those of tests.
     pub fn of(entries: impl IntoIterator<Item = Entry>) -> anyhow::Result<Self> {
-        let directory = Self::default();
+        let directory = Self {
+            inner: Arc::new(Inner {
+                fixed: true,
+                ..Inner::default()
+            }),
+        };
         directory.replace(entries)?;
         Ok(directory)
     }

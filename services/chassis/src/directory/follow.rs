@@ -59,6 +59,7 @@ impl Directory {
                 snapshot: Arc::new(snapshot).into(),
                 cursor: cursor.into(),
                 db,
+                fixed: false,
             }),
         })
     }
@@ -70,6 +71,9 @@ impl Directory {
         C::ResponseBody: http_body::Body<Data = bytes::Bytes> + Send + 'static,
         <C::ResponseBody as http_body::Body>::Error: Into<tonic::codegen::StdError> + Send,
     {
+        if self.inner.fixed {
+            return shutdown.cancelled().await;
+        }
         let mut wait = Duration::from_millis(100);
         loop {
             let result = shutdown

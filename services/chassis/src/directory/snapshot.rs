@@ -346,6 +346,42 @@ impl TryFrom<pb::Grant> for Grant {
     }
 }
 
+impl From<&Principal> for pb::Principal {
+    fn from(principal: &Principal) -> Self {
+        Self {
+            id: principal.id.clone(),
+            display_name: principal.display_name.clone(),
+            home_unit_id: principal
+                .home_unit
+                .map(|id| id.to_string())
+                .unwrap_or_default(),
+            language: principal.language.code().to_owned(),
+            disabled: principal.disabled,
+            service: principal.service,
+        }
+    }
+}
+
+impl From<&Grant> for pb::Grant {
+    fn from(grant: &Grant) -> Self {
+        let timestamp = |time: DateTime<Utc>| prost_types::Timestamp {
+            seconds: time.timestamp(),
+            nanos: time.timestamp_subsec_nanos().cast_signed(),
+        };
+        Self {
+            id: grant.id.to_string(),
+            principal_id: grant.principal_id.clone(),
+            role: grant.role.clone(),
+            unit_id: grant.unit_id.to_string(),
+            field_codes: grant.fields.clone(),
+            valid_from: Some(timestamp(grant.valid_from)),
+            valid_to: grant.valid_to.map(timestamp),
+            revoked: grant.revoked,
+            delegator_id: grant.delegator_id.clone().unwrap_or_default(),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

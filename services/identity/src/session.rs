@@ -1,0 +1,335 @@
+//! Sessions of people: begun by a code, kept up by refresh tokens, ended.
+
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use chassis::{
+    auth::{AUDIENCE, Claims, Kind},
+    events::{self, Fact},
+};
+use chrono::{DateTime, TimeDelta, Utc};
+use proto::identity::v1 as pb;
+use sha2::{Digest, Sha256};
+use sqlx::{PgConnection, PgPool};
+use uuid::Uuid;
+
+use crate::{client::Client, error::Result, parse::timestamp};
+
+/// A working day; after it the person signs in again.
+const SESSION_LIFE: TimeDelta = TimeDelta::hours(12);
+
+/// How long an access token lives.
+const TOKEN_LIFE: TimeDelta = TimeDelta::minutes(10);
+
+/// How long a code lives.
+const CODE_LIFE: TimeDelta = TimeDelta::seconds(60);
+
+/// How people prove who they are so far.
+const ACR: &str = "pwd";
+
+/// A session, and whom it is of.
+pub struct Session {
+    pub id: Uuid,
+    pub account_id: Uuid,
+    pub client_id: String,
+    pub auth_time: DateTime<Utc>,
+    pub expire_time: DateTime<Utc>,
+    pub login: String,
+    pub display_name: String,
+    pub language: String,
+    pub email: String,
+    pub home_unit_id: Uuid,
+}
+
+impl Session {
+    /// What its access tokens say.
+    #[must_use]
+    pub fn claims(&self, issuer: &str) -> Claims {
+        let now = Utc::now();
+        Claims {
+            iss: issuer.to_owned(),
+            aud: AUDIENCE.to_owned(),
+            sub: self.account_id.to_string(),
+            sid: Some(self.id.to_string()),
+            client_id: self.client_id.clone(),
+            kind: Kind::Person,
+            home_unit: Some(self.home_unit_id),
+            acr: Some(ACR.to_owned()),
+            auth_time: Some(self.auth_time.timestamp()),
+            iat: now.timestamp(),
+            exp: (now + TOKEN_LIFE).min(self.expire_time).timestamp(),
+        }
+    }
+}
+
+/// Where a code was asked for, and what must come back with it.
+pub struct Asked<'a> {
+    pub client_id: &'a str,
+    pub redirect_uri: &'a str,
+    pub challenge: &'a str,
+    pub nonce: &'a str,
+}
+
+/// A secret to hand out; only its hash is kept.
+#[must_use]
+pub fn secret() -> String {
+    URL_SAFE_NO_PAD.encode(rand::random::<[u8; 32]>())
+}
+
+fn hash(secret: &str) -> Vec<u8> {
+    Sha256::digest(secret.as_bytes()).to_vec()
+}
+
+/// Whether a verifier belongs to a challenge (RFC 7636, S256).
+#[must_use]
+pub fn belongs(verifier: &str, challenge: &str) -> bool {
+    (43..=128).contains(&verifier.len()) && URL_SAFE_NO_PAD.encode(hash(verifier)) == challenge
+}
+
+/// Begins the session of a person who signed in; the answer is the code.
+pub async fn begin(db: &PgPool, account: Uuid, asked: &Asked<'_>) -> Result<String> {
+    let code = secret();
+    let now = Utc::now();
+    sqlx::query!(
+        "WITH session AS (
+            INSERT INTO session (id, account_id, client_id, auth_time, expire_time) VALUES ($1, $2, $3, $4, $5))
+         INSERT INTO authorization_code (hash, session_id, redirect_uri, challenge, nonce, expire_time)
+         VALUES ($6, $1, $7, $8, $9, $10)",
+        Uuid::now_v7(),
+        account,
+        asked.client_id,
+        now,
+        now + SESSION_LIFE,
+        hash(&code),
+        asked.redirect_uri,
+        asked.challenge,
+        asked.nonce,
+        now + CODE_LIFE
+    )
+    .execute(db)
+    .await?;
+    Ok(code)
+}
+
+/// Redeems a code, once: the session with the request's nonce. A second use ends the session, for one of the two was a
+/// thief's.
+pub async fn redeem(
+    db: &PgPool,
+    client: &Client,
+    code: &str,
+    redirect_uri: &str,
+    verifier: &str,
+) -> Result<Option<(Session, String)>> {
+    let mut tx = db.begin().await?;
+    let row = sqlx::query!(
+        "SELECT c.session_id, c.redirect_uri, c.challenge, c.nonce, c.expire_time, c.use_time, s.client_id
+         FROM authorization_code c JOIN session s ON s.id = c.session_id WHERE c.hash = $1 FOR UPDATE OF c",
+        hash(code)
+    )
+    .fetch_optional(&mut *tx)
+    .await?;
+    let Some(row) = row.filter(|row| row.client_id == client.id) else {
+        return Ok(None);
+    };
+    if row.use_time.is_some() {
+        end(&mut tx, row.session_id, "identity").await?;
+        tx.commit().await?;
+        return Ok(None);
+    }
+    sqlx::query!(
+        "UPDATE authorization_code SET use_time = now() WHERE hash = $1",
+        hash(code)
+    )
+    .execute(&mut *tx)
+    .await?;
+    tx.commit().await?;
+    let good = row.expire_time > Utc::now()
+        && row.redirect_uri == redirect_uri
+        && belongs(verifier, &row.challenge);
+    if !good {
+        return Ok(None);
+    }
+    let session = alive(db, row.session_id).await?;
+    Ok(session.map(|session| (session, row.nonce)))
+}
+
+/// A session that has not ended, of an account that lets its person in.
+pub async fn alive(db: &PgPool, id: Uuid) -> Result<Option<Session>> {
+    let session = sqlx::query_as!(
+        Session,
+        "SELECT s.id, s.account_id, s.client_id, s.auth_time, s.expire_time, a.login, a.display_name, a.language,
+            a.email, a.home_unit_id
+         FROM session s JOIN account a ON a.id = s.account_id
+         WHERE s.id = $1 AND s.revoke_time IS NULL AND s.expire_time > now() AND NOT a.disabled",
+        id
+    )
+    .fetch_optional(db)
+    .await?;
+    Ok(session)
+}
+
+/// Makes a refresh token of a session.
+pub async fn refresh_token(db: &PgPool, session: Uuid) -> Result<String> {
+    let token = secret();
+    sqlx::query!(
+        "INSERT INTO refresh_token (hash, session_id) VALUES ($1, $2)",
+        hash(&token),
+        session
+    )
+    .execute(db)
+    .await?;
+    Ok(token)
+}
+
+/// Refreshes: the session, with the token to use next. A client with a secret keeps its token, which is worth nothing
+/// without the secret; a public one uses each once, and a second use ends the session.
+pub async fn refresh(
+    db: &PgPool,
+    client: &Client,
+    token: &str,
+) -> Result<Option<(Session, String)>> {
+    let mut tx = db.begin().await?;
+    let row = sqlx::query!(
+        "SELECT r.session_id, r.use_time, s.client_id
+         FROM refresh_token r JOIN session s ON s.id = r.session_id WHERE r.hash = $1 FOR UPDATE OF r",
+        hash(token)
+    )
+    .fetch_optional(&mut *tx)
+    .await?;
+    let Some(row) = row.filter(|row| row.client_id == client.id) else {
+        return Ok(None);
+    };
+    if !client.is_public() {
+        tx.commit().await?;
+        let session = alive(db, row.session_id).await?;
+        return Ok(session.map(|session| (session, token.to_owned())));
+    }
+    if row.use_time.is_some() {
+        end(&mut tx, row.session_id, "identity").await?;
+        tx.commit().await?;
+        return Ok(None);
+    }
+    sqlx::query!(
+        "UPDATE refresh_token SET use_time = now() WHERE hash = $1",
+        hash(token)
+    )
+    .execute(&mut *tx)
+    .await?;
+    tx.commit().await?;
+    let Some(session) = alive(db, row.session_id).await? else {
+        return Ok(None);
+    };
+    let next = refresh_token(db, session.id).await?;
+    Ok(Some((session, next)))
+}
+
+/// Ends the session that a refresh token of this client belongs to, if any (RFC 7009).
+pub async fn end_by_token(db: &PgPool, client: &Client, token: &str) -> Result<()> {
+    let session = sqlx::query_scalar!(
+        "SELECT s.id FROM refresh_token r JOIN session s ON s.id = r.session_id WHERE r.hash = $1 AND s.client_id = $2",
+        hash(token),
+        client.id
+    )
+    .fetch_optional(db)
+    .await?;
+    if let Some(session) = session {
+        let mut tx = db.begin().await?;
+        end(&mut tx, session, &client.id).await?;
+        tx.commit().await?;
+    }
+    Ok(())
+}
+
+/// Ends a session; its tokens are refused everywhere within seconds.
+pub async fn end(tx: &mut PgConnection, id: Uuid, actor: &str) -> Result<()> {
+    end_where(tx, Some(id), None, None, actor).await
+}
+
+/// Ends all sessions of an account but one.
+pub async fn end_all(
+    tx: &mut PgConnection,
+    account: Uuid,
+    but: Option<Uuid>,
+    actor: &str,
+) -> Result<()> {
+    end_where(tx, None, Some(account), but, actor).await
+}
+
+async fn end_where(
+    tx: &mut PgConnection,
+    id: Option<Uuid>,
+    account: Option<Uuid>,
+    but: Option<Uuid>,
+    actor: &str,
+) -> Result<()> {
+    let rows = sqlx::query!(
+        "UPDATE session s SET revoke_time = now() FROM account a
+         WHERE a.id = s.account_id AND s.revoke_time IS NULL AND s.expire_time > now()
+            AND ($1::uuid IS NULL OR s.id = $1) AND ($2::uuid IS NULL OR s.account_id = $2)
+            AND ($3::uuid IS NULL OR s.id <> $3)
+         RETURNING s.id, a.home_unit_id",
+        id,
+        account,
+        but
+    )
+    .fetch_all(&mut *tx)
+    .await?;
+    for row in rows {
+        let message = pb::SessionRevoked {
+            session_id: row.id.to_string(),
+            revoke_time: Some(timestamp(Utc::now())),
+        };
+        let fact = Fact {
+            subject: row.id.to_string(),
+            unit_ids: vec![row.home_unit_id],
+            field_code: None,
+            actor: actor.to_owned(),
+            message: &message,
+        };
+        events::publish(&mut *tx, fact).await?;
+    }
+    Ok(())
+}
+
+/// Sessions that were ended and whose tokens may still live, for the directory.
+pub async fn revoked(db: impl sqlx::PgExecutor<'_>) -> Result<Vec<pb::SessionRevoked>> {
+    let rows = sqlx::query!(
+        r#"SELECT id, revoke_time AS "revoke_time!" FROM session WHERE revoke_time > $1"#,
+        Utc::now() - TOKEN_LIFE * 2
+    )
+    .fetch_all(db)
+    .await?;
+    Ok(rows
+        .into_iter()
+        .map(|row| pb::SessionRevoked {
+            session_id: row.id.to_string(),
+            revoke_time: Some(timestamp(row.revoke_time)),
+        })
+        .collect())
+}
+
+/// Forgets sessions that ended yesterday, with their codes and refresh tokens.
+pub async fn prune(db: &PgPool) -> sqlx::Result<()> {
+    sqlx::query!(
+        "DELETE FROM session WHERE expire_time < $1",
+        Utc::now() - TimeDelta::days(1)
+    )
+    .execute(db)
+    .await?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_verifier_belongs_to_its_challenge_only() {
+        // RFC 7636, appendix B
+        let verifier = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
+        assert!(belongs(
+            verifier,
+            "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM"
+        ));
+        assert!(!belongs(verifier, verifier));
+        assert!(!belongs("short", &URL_SAFE_NO_PAD.encode(hash("short"))));
+    }
+}
