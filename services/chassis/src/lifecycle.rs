@@ -45,8 +45,12 @@ pub struct Lifecycle {
     reporter: HealthReporter,
     services: Vec<&'static str>,
     ready: watch::Sender<bool>,
+    condition: Condition,
     streams: CancellationToken,
 }
+
+/// What must hold, besides the database, before requests may be sent.
+type Condition = Arc<dyn Fn() -> bool + Send + Sync>;
 
 impl Lifecycle {
     /// Starts out not ready. `services` are the names, besides "" and the process's own, that health is told of.
@@ -67,10 +71,18 @@ impl Lifecycle {
             reporter,
             services,
             ready: watch::channel(false).0,
+            condition: Arc::new(|| true),
             streams: CancellationToken::new(),
         };
         report(&lifecycle.reporter, &lifecycle.services, false).await;
         (lifecycle, health)
+    }
+
+    /// Not ready as long as this does not hold, either.
+    #[must_use]
+    pub fn ready_when(mut self, condition: impl Fn() -> bool + Send + Sync + 'static) -> Self {
+        self.condition = Arc::new(condition);
+        self
     }
 
     /// The layer that gRPC calls pass first.
@@ -130,6 +142,7 @@ impl Lifecycle {
         let connections = tokio::spawn(serve_connections(listener, service, limits, door.clone()));
         let watching = tokio::spawn(readiness(
             self.db.clone(),
+            self.condition.clone(),
             self.reporter.clone(),
             self.services.clone(),
             self.ready.clone(),
@@ -221,6 +234,7 @@ async fn report(reporter: &HealthReporter, services: &[&str], ready: bool) {
 /// Keeps health in step with the database, until the process leaves.
 async fn readiness(
     db: Option<PgPool>,
+    condition: Condition,
     reporter: HealthReporter,
     services: Vec<&'static str>,
     ready: watch::Sender<bool>,
@@ -232,7 +246,7 @@ async fn readiness(
             break;
         };
         missed = if alive { 0 } else { missed.saturating_add(1) };
-        let is_ready = missed < PINGS_MISSED;
+        let is_ready = missed < PINGS_MISSED && condition();
         if *ready.borrow() != is_ready {
             tracing::info!(ready = is_ready, "readiness changed");
             ready.send_replace(is_ready);
