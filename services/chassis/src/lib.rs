@@ -30,6 +30,7 @@ pub use base::Base;
 pub use config::Config;
 pub use directory::Directory;
 pub use language::say;
+pub use mesh::{Mesh, MeshChannel};
 pub use refusal::{Refusal, internal};
 pub use request::{Claimed, RequestKey};
 pub use server::Server;

@@ -8,14 +8,11 @@ use std::{
     time::Duration,
 };
 
-use bytes::{Bytes, BytesMut};
-use futures::{FutureExt as _, StreamExt as _, future::BoxFuture};
+use futures::{FutureExt as _, future::BoxFuture};
 use http::{
     HeaderValue, Request, Response,
     header::{ACCEPT_LANGUAGE, AUTHORIZATION},
 };
-use http_body::Frame;
-use http_body_util::{BodyExt as _, BodyStream, Full, StreamBody};
 use rand::RngExt as _;
 use tokio::time::Instant;
 use tonic::{Code, Status, body::Body};
@@ -32,16 +29,16 @@ use crate::{
     telemetry,
 };
 
+mod outgoing;
 mod pool;
 mod token;
 
+use outgoing::Outgoing;
 use pool::{Outcome, Peer, Pool};
 pub use token::TokenSource;
 
 /// Tries of one call at most, the first included.
 const TRIES: usize = 3;
-/// A request larger than this is sent once: it is not kept for another try.
-const KEPT: usize = 1024 * 1024;
 /// Pause before the second try; doubled for the third; half of it is chance.
 const BACKOFF: Duration = Duration::from_millis(25);
 /// What is kept back of a deadline for the way home.
@@ -369,43 +366,4 @@ fn pushback(answer: &Result<Response<Body>, Status>) -> Option<Option<Duration>>
 fn backoff(tries: usize) -> Duration {
     let doublings = u32::try_from(tries.saturating_sub(1)).unwrap_or(0).min(5);
     (BACKOFF * 2_u32.pow(doublings)).mul_f64(rand::rng().random_range(0.5..1.0))
-}
-
-/// The body of a request, kept for another try where it is one message of moderate size.
-enum Outgoing {
-    Kept(Bytes),
-    Once(Option<Body>),
-}
-
-impl Outgoing {
-    async fn new(body: Body, method: Method) -> Result<Self, Status> {
-        if method.client_streaming {
-            return Ok(Self::Once(Some(body)));
-        }
-        let mut frames = BodyStream::new(body);
-        let mut kept = BytesMut::new();
-        while let Some(frame) = frames.next().await {
-            // Callers of gRPC send no trailers.
-            if let Ok(data) = frame?.into_data() {
-                kept.extend_from_slice(&data);
-            }
-            if kept.len() > KEPT {
-                let begun = futures::stream::iter([Ok(Frame::data(kept.freeze()))]);
-                let body = StreamBody::new(begun.chain(frames));
-                return Ok(Self::Once(Some(Body::new(body.boxed_unsync()))));
-            }
-        }
-        Ok(Self::Kept(kept.freeze()))
-    }
-
-    fn is_kept(&self) -> bool {
-        matches!(self, Self::Kept(_))
-    }
-
-    fn next(&mut self) -> Body {
-        match self {
-            Self::Kept(bytes) => Body::new(Full::new(bytes.clone())),
-            Self::Once(body) => body.take().unwrap_or_default(),
-        }
-    }
 }
