@@ -330,6 +330,7 @@ export const en: Messages = {
     changed: "Somebody else has just changed it; the new version is shown.",
   },
   feedback: {
+    filters: "Filters",
     mapWords: { in: "Zoom in", out: "Zoom out", reset: "Show the whole city" },
     title: "Feedback",
     states: ["", "Received", "With a unit", "In progress", "Answered", "Refused"],

@@ -326,6 +326,7 @@ const vi = {
     changed: "Hồ sơ vừa được người khác cập nhật; đã tải bản mới.",
   },
   feedback: {
+    filters: "Bộ lọc",
     mapWords: { in: "Phóng to", out: "Thu nhỏ", reset: "Xem toàn thành phố" },
     title: "Phản ánh, kiến nghị",
     states: ["", "Tiếp nhận", "Đã chuyển xử lý", "Đang xử lý", "Đã có kết quả", "Từ chối"],
