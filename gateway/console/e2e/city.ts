@@ -68,7 +68,7 @@ export const photo = {
   ),
 };
 
-export const document = {
+export const paper = {
   name: "minh-chung.pdf",
   mimeType: "application/pdf",
   buffer: Buffer.from("%PDF-1.4\n1 0 obj<</Type/Catalog>>endobj\ntrailer<</Root 1 0 R>>\n%%EOF\n"),

@@ -1,4 +1,4 @@
-import { document, expect, inDays, isLive, signIn, test } from "./city";
+import { expect, inDays, isLive, paper, signIn, test } from "./city";
 
 test("a leader asks in two clicks, the unit answers, the leader returns once and then accepts", async ({ browser }) => {
   const leader = await signIn(browser, "chairman", "/");
@@ -29,8 +29,8 @@ test("a leader asks in two clicks, the unit answers, the leader returns once and
     await head.locator('textarea[name="cause"]').fill(cause);
     await head.locator('textarea[name="action"]').fill("Rà soát từng dự án, giao chỉ tiêu tuần, báo cáo mỗi thứ sáu.");
     await head.locator('input[name="remedy"]').fill(inDays(20));
-    await head.locator('input[type="file"]').setInputFiles(document);
-    await expect(head.locator(`[data-attachment="${document.name}"]`)).toBeVisible();
+    await head.locator('input[type="file"]').setInputFiles(paper);
+    await expect(head.locator(`[data-attachment="${paper.name}"]`)).toBeVisible();
     await head.locator("[data-answer]").click();
     await expect(head.locator('[data-state="3"]')).toBeVisible();
   }

@@ -212,6 +212,7 @@ export const en: Messages = {
     paceClose: (n) => `in the last period, ${n} remaining`,
     growth: (percent) => `${percent}% on the same periods last year`,
     previous: "On previous period",
+    points: "pp",
     sameLastYear: "On last year",
     chart: "Course and forecast",
     history: "Actual",

@@ -208,6 +208,7 @@ const vi = {
     paceClose: (n: string) => `ở kỳ cuối, còn ${n} kỳ`,
     growth: (percent: string) => `${percent}% so với cùng kỳ`,
     previous: "So kỳ trước",
+    points: "điểm %",
     sameLastYear: "So cùng kỳ",
     chart: "Diễn biến và dự báo",
     history: "Thực hiện",
