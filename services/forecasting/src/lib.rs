@@ -1,1 +1,50 @@
-//! The service.
+//! Owns forecasts, the probability of meeting each plan target, and the risk board. Follows the indicators service's
+//! feed into copies of its own and assesses a series anew whenever something that it rests on changed.
+
+mod assess;
+mod board;
+mod check;
+pub mod copy;
+mod error;
+mod follow;
+mod grpc;
+mod judge;
+pub mod model;
+mod outlook;
+mod recompute;
+mod threshold;
+
+use chassis::{Base, Server};
+use proto::forecasting::v1::forecast_service_server::ForecastServiceServer;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+/// The schema.
+pub static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!();
+
+/// The service's settings.
+#[derive(clap::Args, Clone, Debug)]
+pub struct Config {
+    /// Settings that every process has.
+    #[command(flatten)]
+    pub base: chassis::Config,
+}
+
+/// Serves until shutdown.
+pub async fn serve(
+    config: Config,
+    listener: TcpListener,
+    shutdown: CancellationToken,
+) -> anyhow::Result<()> {
+    let base = Base::start("forecasting", &config.base, &MIGRATIONS).await?;
+    server(base).serve(listener, shutdown).await
+}
+
+/// The server, ready to serve.
+#[must_use]
+pub fn server(base: Base) -> Server {
+    Server::new(base.clone())
+        .grpc(ForecastServiceServer::new(grpc::Grpc::new(base.clone())))
+        .consume(follow::Follower::new(&base))
+        .task("recompute", recompute::work(base))
+}

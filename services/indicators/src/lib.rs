@@ -2,6 +2,7 @@
 
 mod catalogue;
 mod duty;
+mod entry;
 mod error;
 mod grpc;
 mod indicator;

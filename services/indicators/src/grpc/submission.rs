@@ -21,11 +21,12 @@ use super::{Grpc, observation::publish};
 use crate::{
     catalogue::Catalogue,
     duty,
+    entry::Entry,
     error::Error,
     indicator,
     observation::{self, Observation, Record},
     parse,
-    submission::{self, Decision, Entry, Submission},
+    submission::{self, Decision, Submission},
 };
 
 #[tonic::async_trait]

@@ -63,7 +63,7 @@ async fn indicators_are_found_without_marks_by_field_and_set(db: PgPool) {
     setting.two_indicators().await;
     for (query, field_code, group, found) in [
         ("giai ngan", "", "", 2),
-        ("ĐẦU TƯ hcm.16", "", "", 0),
+        ("ĐẦU TƯ hcm.16", "", "", 1),
         ("hcm.16", "", "", 1),
         ("disbursed HCM.04", "", "", 1),
         ("", "T16", "", 1),

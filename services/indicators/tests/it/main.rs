@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "tests")]
 
 mod due;
+mod entry;
 mod import;
 mod indicator;
 mod observation;

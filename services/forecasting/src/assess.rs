@@ -1,0 +1,353 @@
+//! The assessment of one series: its forecast, and its line on the risk board. Pure: the same basis and terms always
+//! give the same answer.
+
+use chrono::{DateTime, NaiveDate, Utc};
+use proto::{
+    calendar::v1::Frequency,
+    forecasting::v1::{self as pb, NoForecastReason},
+    indicators::v1::{Direction, Indicator, Observation, Target, TargetKind, YearRule},
+    period::{Period, per_year},
+};
+use rust_decimal::Decimal;
+use uuid::Uuid;
+
+use crate::{
+    judge::{self, Case, Judged, decimal},
+    model::{self, Evidence, Thresholds},
+    outlook::{Outlook, Timeline},
+};
+
+/// How many last values a line of the board shows.
+const RECENT: i32 = 24;
+
+/// What an assessment rests on.
+#[derive(Clone, Debug)]
+pub struct Basis {
+    /// The indicator.
+    pub indicator: Indicator,
+    /// The unit.
+    pub unit_id: Uuid,
+    /// Figures of it are reported here, so that they can be late.
+    pub is_reported: bool,
+    /// Its targets.
+    pub targets: Vec<Target>,
+    /// The best known figures, oldest first.
+    pub history: Vec<Observation>,
+}
+
+/// What holds for all series of a day.
+#[derive(Clone, Debug)]
+pub struct Terms {
+    /// Now.
+    pub now: DateTime<Utc>,
+    /// The city's date.
+    pub today: NaiveDate,
+    /// Where colours change.
+    pub thresholds: Thresholds,
+    /// Version of the thresholds.
+    pub thresholds_version: i32,
+    /// Days after a period's end that its figure is due: frequency, first day in force, days; newest first.
+    pub due_days: Vec<(Frequency, NaiveDate, i16)>,
+    /// First days of the Lunar New Year.
+    pub new_years: Vec<NaiveDate>,
+}
+
+/// An assessment.
+#[derive(Clone, Debug)]
+pub struct Assessed {
+    /// The forecast with its history and its assessments.
+    pub forecast: pb::Forecast,
+    /// The line of the board.
+    pub item: pb::RiskItem,
+    /// The line's place.
+    pub rank: (i16, i32, i64),
+}
+
+impl Terms {
+    /// The last period whose figure should be there.
+    #[must_use]
+    pub fn expected(&self, frequency: Frequency) -> Period {
+        let mut period = Period::containing(frequency, self.today).previous();
+        // Due days are less than a year.
+        for _ in 0..=per_year(frequency) {
+            let end = period.last_day();
+            let rule = self
+                .due_days
+                .iter()
+                .find(|rule| rule.0 == frequency && rule.1 <= end);
+            let days = rule.map_or(0, |rule| i64::from(rule.2));
+            if end + chrono::TimeDelta::days(days) < self.today {
+                break;
+            }
+            period = period.previous();
+        }
+        period
+    }
+}
+
+/// Assesses a series.
+#[must_use]
+pub fn assess(basis: &Basis, terms: &Terms) -> Assessed {
+    let indicator = &basis.indicator;
+    let timeline = Timeline::new(&basis.history);
+    let outlook = look_ahead(basis, timeline.as_ref(), terms);
+    let expected = terms.expected(indicator.frequency());
+    let is_late = timeline
+        .as_ref()
+        .is_some_and(|timeline| timeline.last() < expected);
+    let case = Case {
+        indicator,
+        timeline: timeline.as_ref(),
+        outlook: outlook.as_ref().map_err(|reason| *reason),
+        is_overdue: is_late && basis.is_reported,
+        thresholds: terms.thresholds,
+    };
+    let mut judged: Vec<Judged> = basis
+        .targets
+        .iter()
+        .map(|target| judge::judge(case, target))
+        .collect();
+    judged.sort_by_key(|judged| judged.rank);
+    let line = line(&judged, terms.today)
+        .cloned()
+        .unwrap_or_else(|| without_target(case));
+
+    let time = Some(prost_types::Timestamp {
+        seconds: terms.now.timestamp(),
+        nanos: terms.now.timestamp_subsec_nanos().cast_signed(),
+    });
+    let illustrative = basis.history.iter().any(|figure| figure.illustrative)
+        || basis.targets.iter().any(|target| target.illustrative);
+    let status = line.assessment.status();
+    let (recent_values, recent_end) = recent(basis, timeline.as_ref());
+    let mut forecast = pb::Forecast {
+        indicator: Some(indicator.clone()),
+        unit_id: basis.unit_id.to_string(),
+        history: basis.history.clone(),
+        points: outlook
+            .as_ref()
+            .map(|outlook| points(outlook, indicator))
+            .unwrap_or_default(),
+        assessments: judged.into_iter().map(|judged| judged.assessment).collect(),
+        create_time: time,
+        observation_count: i32::try_from(basis.history.len()).unwrap_or(i32::MAX),
+        illustrative,
+        ..Default::default()
+    };
+    forecast.set_status(status);
+    match &outlook {
+        Ok(_) => "ets+theta".clone_into(&mut forecast.method),
+        Err(reason) => forecast.set_no_forecast_reason(*reason),
+    }
+    let mut item = pb::RiskItem {
+        indicator: Some(indicator.clone()),
+        unit_id: basis.unit_id.to_string(),
+        assessment: Some(line.assessment),
+        last_observation: basis.history.last().cloned(),
+        year_to_date: year_to_date(basis),
+        recent_values,
+        recent_end,
+        update_time: time,
+        illustrative,
+        ..Default::default()
+    };
+    item.set_status(status);
+    Assessed {
+        forecast,
+        item,
+        rank: line.rank,
+    }
+}
+
+fn look_ahead(
+    basis: &Basis,
+    timeline: Option<&Timeline>,
+    terms: &Terms,
+) -> Result<Outlook, NoForecastReason> {
+    let frequency = basis.indicator.frequency();
+    if frequency == Frequency::Year {
+        return Err(NoForecastReason::Annual);
+    }
+    let timeline = timeline.ok_or(NoForecastReason::TooShort)?;
+    let behind = terms.expected(frequency).index() - timeline.last().index();
+    if behind > per_year(frequency) {
+        return Err(NoForecastReason::Stale);
+    }
+    let ends = basis.targets.iter().filter_map(|target| {
+        let span = Period::try_from(&target.period).ok()?;
+        Some(span.split(frequency)?.1)
+    });
+    let rule = basis.indicator.year_rule();
+    Outlook::new(timeline, ends.max(), rule, &terms.new_years, seed(basis))
+}
+
+/// The same for each assessment of a series, so that it changes only when its figures do.
+fn seed(basis: &Basis) -> u64 {
+    let indicator: Uuid = basis.indicator.id.parse().unwrap_or_default();
+    let (high, low) = indicator.as_u64_pair();
+    let (unit_high, unit_low) = basis.unit_id.as_u64_pair();
+    high ^ low ^ (unit_high ^ unit_low).rotate_left(7)
+}
+
+/// The assessment that stands for the series: against the most endangered base target of those that are still open,
+/// else of those that counted last.
+fn line(judged: &[Judged], today: NaiveDate) -> Option<&Judged> {
+    let end = |judged: &&Judged| {
+        let target = judged.assessment.target.as_ref()?;
+        let is_base = target.kind() == TargetKind::Base;
+        let period = Period::try_from(&target.period).ok().filter(|_| is_base)?;
+        Some(period.last_day())
+    };
+    let open = judged
+        .iter()
+        .find(|judged| end(judged).is_some_and(|end| end >= today));
+    open.or_else(|| {
+        let newest = judged.iter().filter_map(|judged| end(&judged)).max()?;
+        judged.iter().find(|judged| end(judged) == Some(newest))
+    })
+}
+
+fn without_target(case: Case<'_>) -> Judged {
+    let is_context = case.indicator.direction() == Direction::Context;
+    let mut assessment = pb::Assessment::default();
+    assessment.set_no_forecast_reason(if is_context {
+        NoForecastReason::Context
+    } else {
+        NoForecastReason::NoTarget
+    });
+    let status = model::status(
+        Evidence::TooLittle,
+        is_context,
+        case.is_overdue,
+        case.thresholds,
+    );
+    assessment.set_status(judge::shown(status));
+    let rank = judge::rank(&assessment, None);
+    Judged { assessment, rank }
+}
+
+fn points(outlook: &Outlook, indicator: &Indicator) -> Vec<pb::ForecastPoint> {
+    let text = |value: f64| decimal(value, indicator.decimals);
+    let points = outlook.points.iter().map(|point| pb::ForecastPoint {
+        period: Some(point.period.into()),
+        mean: text(point.mean),
+        low80: text(point.interval80.low),
+        high80: text(point.interval80.high),
+        low95: text(point.interval95.low),
+        high95: text(point.interval95.high),
+    });
+    points.collect()
+}
+
+/// The figure of the last reported year so far; exact, for it is shown beside the figures.
+fn year_to_date(basis: &Basis) -> String {
+    let Some(last) = basis.history.last() else {
+        return String::new();
+    };
+    if basis.indicator.year_rule() != YearRule::Sum {
+        return last.value.clone();
+    }
+    let year = |figure: &Observation| Period::try_from(&figure.period).ok().map(Period::year);
+    let sum: Decimal = basis
+        .history
+        .iter()
+        .filter(|figure| year(figure) == year(last))
+        .filter_map(|figure| figure.value.parse::<Decimal>().ok())
+        .sum();
+    sum.to_string()
+}
+
+fn recent(
+    basis: &Basis,
+    timeline: Option<&Timeline>,
+) -> (Vec<String>, Option<proto::calendar::v1::Period>) {
+    let Some(timeline) = timeline else {
+        return (Vec::new(), None);
+    };
+    let last = timeline.last();
+    let first = basis
+        .history
+        .first()
+        .and_then(|figure| Period::try_from(&figure.period).ok());
+    let first = first.map_or(last, |first| first.max(last.plus(1 - RECENT)));
+    let mut values =
+        vec![String::new(); usize::try_from(last.index() - first.index() + 1).unwrap_or_default()];
+    for figure in &basis.history {
+        let period = Period::try_from(&figure.period).ok();
+        let at = period.and_then(|period| usize::try_from(period.index() - first.index()).ok());
+        if let Some(value) = at.and_then(|at| values.get_mut(at)) {
+            value.clone_from(&figure.value);
+        }
+    }
+    (values, Some(last.into()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn terms(today: &str) -> Terms {
+        let always = NaiveDate::default();
+        Terms {
+            now: DateTime::default(),
+            today: today.parse().unwrap(),
+            thresholds: Thresholds {
+                red_below: 0.35,
+                green_above: 0.75,
+            },
+            thresholds_version: 1,
+            due_days: vec![
+                (Frequency::Month, always, 5),
+                (Frequency::Quarter, always, 10),
+                (Frequency::Year, always, 31),
+            ],
+            new_years: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn a_figure_is_expected_from_the_day_after_its_due_date() {
+        for (today, frequency, expected) in [
+            ("2026-11-05", Frequency::Month, "2026-09"),
+            ("2026-11-06", Frequency::Month, "2026-10"),
+            ("2026-10-10", Frequency::Quarter, "2026-Q2"),
+            ("2026-10-11", Frequency::Quarter, "2026-Q3"),
+            ("2026-01-31", Frequency::Year, "2024"),
+            ("2026-02-01", Frequency::Year, "2025"),
+        ] {
+            assert_eq!(
+                terms(today).expected(frequency).to_string(),
+                expected,
+                "{today}"
+            );
+        }
+    }
+
+    #[test]
+    fn the_year_to_date_is_exact() {
+        let figure = |period: &str, value: &str| Observation {
+            period: Some(proto::calendar::v1::Period {
+                code: period.to_owned(),
+            }),
+            value: value.to_owned(),
+            ..Default::default()
+        };
+        let mut basis = Basis {
+            indicator: Indicator::default(),
+            unit_id: Uuid::nil(),
+            is_reported: true,
+            targets: Vec::new(),
+            history: vec![
+                figure("2025-12", "7"),
+                figure("2026-01", "0.1"),
+                figure("2026-02", "0.2"),
+            ],
+        };
+        basis.indicator.set_year_rule(YearRule::Sum);
+        assert_eq!(year_to_date(&basis), "0.3");
+        basis.indicator.set_year_rule(YearRule::Last);
+        assert_eq!(year_to_date(&basis), "0.2");
+        basis.history.clear();
+        assert_eq!(year_to_date(&basis), "");
+    }
+}

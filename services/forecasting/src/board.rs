@@ -1,0 +1,143 @@
+//! The risk board and the forecasts behind it, read as they were assessed.
+
+use chassis::directory::Scope;
+use chrono::{DateTime, Utc};
+use prost::Message;
+use proto::forecasting::v1 as pb;
+use sqlx::PgExecutor;
+use uuid::Uuid;
+
+use crate::error::Error;
+
+/// Which lines are asked for.
+#[derive(Clone, Debug, Default)]
+pub struct Filter {
+    /// Only with these statuses.
+    pub statuses: Option<Vec<i16>>,
+    /// Only of these units.
+    pub units: Option<Vec<Uuid>>,
+    /// Only of this field.
+    pub field_code: Option<String>,
+    /// Only of this indicator.
+    pub indicator_id: Option<Uuid>,
+    /// Leaves out figures of wards, communes and special zones.
+    pub city_level_only: bool,
+}
+
+/// The place of a line: ranks of status, probability and gap, then the indicator and the unit.
+pub type Place = (i16, i32, i64, Uuid, Uuid);
+
+/// A line and its place.
+#[derive(Clone, Debug)]
+pub struct Line {
+    /// Its place.
+    pub place: Place,
+    /// The line.
+    pub item: pb::RiskItem,
+}
+
+/// Lines within a scope in the board's order, after one of them.
+pub async fn list(
+    db: impl PgExecutor<'_>,
+    scope: &Scope,
+    filter: &Filter,
+    after: Option<Place>,
+    limit: i64,
+) -> Result<Vec<Line>, Error> {
+    let rows = sqlx::query!(
+        r#"SELECT status_rank, probability_rank, gap_rank, indicator_id, unit_id, item AS "item!" FROM assessment
+        WHERE item IS NOT NULL
+            AND ($1 OR unit_id = ANY($2) OR responsible_unit_id = ANY($2) OR field_code = ANY($3))
+            AND ($4::smallint[] IS NULL OR status = ANY($4))
+            AND ($5::uuid[] IS NULL OR unit_id = ANY($5) OR responsible_unit_id = ANY($5))
+            AND ($6::text IS NULL OR field_code = $6)
+            AND ($7::uuid IS NULL OR indicator_id = $7)
+            AND NOT ($8 AND is_local)
+            AND ($9::smallint IS NULL OR (status_rank, probability_rank, gap_rank, indicator_id, unit_id)
+                > ($9, $10, $11, $12, $13))
+        ORDER BY status_rank, probability_rank, gap_rank, indicator_id, unit_id LIMIT $14"#,
+        scope.all,
+        &scope.units,
+        &scope.fields,
+        filter.statuses.as_deref(),
+        filter.units.as_deref(),
+        filter.field_code,
+        filter.indicator_id,
+        filter.city_level_only,
+        after.map(|place| place.0),
+        after.map(|place| place.1),
+        after.map(|place| place.2),
+        after.map(|place| place.3),
+        after.map(|place| place.4),
+        limit
+    )
+    .fetch_all(db)
+    .await?;
+    let lines = rows.into_iter().map(|row| {
+        Ok(Line {
+            place: (
+                row.status_rank,
+                row.probability_rank,
+                row.gap_rank,
+                row.indicator_id,
+                row.unit_id,
+            ),
+            item: pb::RiskItem::decode(row.item.as_slice())?,
+        })
+    });
+    lines.collect()
+}
+
+/// How many lines have each status, within a scope; and when the newest was assessed.
+pub async fn count(
+    db: impl PgExecutor<'_>,
+    scope: &Scope,
+    filter: &Filter,
+) -> Result<(Vec<pb::StatusCount>, Option<DateTime<Utc>>), Error> {
+    let rows = sqlx::query!(
+        r#"SELECT status, count(*) AS "count!", max(update_time) AS "update_time!" FROM assessment
+        WHERE item IS NOT NULL
+            AND ($1 OR unit_id = ANY($2) OR responsible_unit_id = ANY($2) OR field_code = ANY($3))
+            AND ($4::uuid[] IS NULL OR unit_id = ANY($4) OR responsible_unit_id = ANY($4))
+            AND ($5::text IS NULL OR field_code = $5)
+            AND NOT ($6 AND is_local)
+        GROUP BY status_rank, status ORDER BY status_rank"#,
+        scope.all,
+        &scope.units,
+        &scope.fields,
+        filter.units.as_deref(),
+        filter.field_code,
+        filter.city_level_only
+    )
+    .fetch_all(db)
+    .await?;
+    let update_time = rows.iter().map(|row| row.update_time).max();
+    let counts = rows.into_iter().map(|row| pb::StatusCount {
+        status: row.status.into(),
+        count: i32::try_from(row.count).unwrap_or(i32::MAX),
+    });
+    Ok((counts.collect(), update_time))
+}
+
+/// The newest forecast of a series within a scope.
+pub async fn forecast(
+    db: impl PgExecutor<'_>,
+    scope: &Scope,
+    indicator_id: Uuid,
+    unit_id: Uuid,
+) -> Result<pb::Forecast, Error> {
+    let forecast = sqlx::query_scalar!(
+        "SELECT forecast FROM assessment
+        WHERE indicator_id = $4 AND unit_id = $5
+            AND ($1 OR unit_id = ANY($2) OR responsible_unit_id = ANY($2) OR field_code = ANY($3))",
+        scope.all,
+        &scope.units,
+        &scope.fields,
+        indicator_id,
+        unit_id
+    )
+    .fetch_optional(db)
+    .await?
+    .ok_or(Error::NotFound(indicator_id, unit_id))?;
+    Ok(pb::Forecast::decode(forecast.as_slice())?)
+}

@@ -1,0 +1,147 @@
+//! What this service keeps of the indicators service's data: indicators, targets, figures. Each change queues the
+//! series that rest on it, in the same transaction.
+
+use std::str::FromStr;
+
+use anyhow::Context;
+use chrono::{DateTime, Utc};
+use prost::Message;
+use proto::{indicators::v1 as pb, period::Period};
+use sqlx::PgConnection;
+use uuid::Uuid;
+
+/// The channel on which the worker is woken.
+pub const WAKE: &str = "recompute";
+
+fn id(text: &str) -> anyhow::Result<Uuid> {
+    Uuid::from_str(text).with_context(|| format!("{text:?} is no id"))
+}
+
+fn time(time: Option<prost_types::Timestamp>) -> anyhow::Result<DateTime<Utc>> {
+    let time = time.context("no time")?;
+    let nanos = u32::try_from(time.nanos).context("time out of range")?;
+    DateTime::from_timestamp(time.seconds, nanos).context("time out of range")
+}
+
+/// Keeps indicators, and queues all their series.
+pub async fn keep_indicators(
+    tx: &mut PgConnection,
+    indicators: &[pb::Indicator],
+) -> anyhow::Result<()> {
+    let (mut ids, mut versions, mut payloads) = (Vec::new(), Vec::new(), Vec::new());
+    for indicator in indicators {
+        ids.push(id(&indicator.id)?);
+        versions.push(indicator.version);
+        payloads.push(indicator.encode_to_vec());
+    }
+    sqlx::query!(
+        "INSERT INTO indicator AS i (id, version, payload)
+        SELECT n.id, n.version, n.payload FROM unnest($1::uuid[], $2::integer[], $3::bytea[]) AS n (id, version, payload)
+        ON CONFLICT (id) DO UPDATE SET version = excluded.version, payload = excluded.payload
+        WHERE i.version < excluded.version",
+        &ids,
+        &versions,
+        &payloads
+    )
+    .execute(&mut *tx)
+    .await?;
+    let series = sqlx::query!(
+        r#"SELECT indicator_id AS "indicator_id!", unit_id AS "unit_id!" FROM (
+            SELECT indicator_id, unit_id FROM observation WHERE indicator_id = ANY($1)
+            UNION SELECT indicator_id, unit_id FROM target WHERE indicator_id = ANY($1)) s"#,
+        &ids
+    )
+    .fetch_all(&mut *tx)
+    .await?;
+    let series: Vec<_> = series
+        .into_iter()
+        .map(|row| (row.indicator_id, row.unit_id))
+        .collect();
+    queue(tx, series).await
+}
+
+/// Keeps targets, and queues their series.
+pub async fn keep_targets(tx: &mut PgConnection, targets: &[pb::Target]) -> anyhow::Result<()> {
+    let (mut ids, mut indicators, mut units) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut versions, mut payloads) = (Vec::new(), Vec::new());
+    for target in targets {
+        ids.push(id(&target.id)?);
+        indicators.push(id(&target.indicator_id)?);
+        units.push(id(&target.unit_id)?);
+        versions.push(target.version);
+        payloads.push(target.encode_to_vec());
+    }
+    sqlx::query!(
+        "INSERT INTO target AS t (id, indicator_id, unit_id, version, payload)
+        SELECT n.id, n.indicator_id, n.unit_id, n.version, n.payload
+        FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::integer[], $5::bytea[])
+            AS n (id, indicator_id, unit_id, version, payload)
+        ON CONFLICT (id) DO UPDATE SET version = excluded.version, payload = excluded.payload
+        WHERE t.version < excluded.version",
+        &ids,
+        &indicators,
+        &units,
+        &versions,
+        &payloads
+    )
+    .execute(&mut *tx)
+    .await?;
+    queue(tx, indicators.into_iter().zip(units).collect()).await
+}
+
+/// Keeps figures, and queues their series.
+pub async fn keep_observations(
+    tx: &mut PgConnection,
+    observations: &[pb::Observation],
+) -> anyhow::Result<()> {
+    let (mut ids, mut indicators, mut units) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut indexes, mut vintages, mut times) = (Vec::new(), Vec::new(), Vec::new());
+    let mut payloads = Vec::new();
+    for observation in observations {
+        ids.push(id(&observation.id)?);
+        indicators.push(id(&observation.indicator_id)?);
+        units.push(id(&observation.unit_id)?);
+        indexes.push(Period::try_from(&observation.period)?.index());
+        vintages.push(i16::try_from(observation.vintage).context("vintage")?);
+        times.push(time(observation.known_time)?);
+        payloads.push(observation.encode_to_vec());
+    }
+    sqlx::query!(
+        "INSERT INTO observation (id, indicator_id, unit_id, period_index, vintage, known_time, payload)
+        SELECT n.id, n.indicator_id, n.unit_id, n.period_index, n.vintage, n.known_time, n.payload
+        FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::integer[], $5::smallint[], $6::timestamptz[], $7::bytea[])
+            AS n (id, indicator_id, unit_id, period_index, vintage, known_time, payload)
+        ON CONFLICT (id) DO NOTHING",
+        &ids,
+        &indicators,
+        &units,
+        &indexes,
+        &vintages,
+        &times,
+        &payloads
+    )
+    .execute(&mut *tx)
+    .await?;
+    queue(tx, indicators.into_iter().zip(units).collect()).await
+}
+
+/// Queues series and wakes the worker on commit. A series that waits already is locked until then, so that the worker
+/// does not take it without seeing this change.
+async fn queue(tx: &mut PgConnection, mut series: Vec<(Uuid, Uuid)>) -> anyhow::Result<()> {
+    series.sort_unstable();
+    series.dedup();
+    let (indicators, units): (Vec<Uuid>, Vec<Uuid>) = series.into_iter().unzip();
+    sqlx::query!(
+        "WITH queued AS (
+            INSERT INTO recompute (indicator_id, unit_id)
+            SELECT n.indicator_id, n.unit_id FROM unnest($1::uuid[], $2::uuid[]) AS n (indicator_id, unit_id)
+            ON CONFLICT (indicator_id, unit_id) DO UPDATE SET create_time = now())
+        SELECT pg_notify($3, '')",
+        &indicators,
+        &units,
+        WAKE
+    )
+    .execute(tx)
+    .await?;
+    Ok(())
+}

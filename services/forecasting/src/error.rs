@@ -1,0 +1,68 @@
+//! What can go wrong, and how it leaves the service.
+
+use chassis::Refusal;
+use tonic::{Code, Status};
+use uuid::Uuid;
+
+/// Why a call fails.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// No such series, or none that the caller may see.
+    #[error("no series of indicator {0} and unit {1}")]
+    NotFound(Uuid, Uuid),
+    /// A field of the request is wrong.
+    #[error("{field}: {en}")]
+    Invalid {
+        /// Its path.
+        field: &'static str,
+        /// What is wrong, in Vietnamese.
+        vi: &'static str,
+        /// What is wrong, in English.
+        en: &'static str,
+    },
+    /// The thresholds changed since they were read.
+    #[error("etag mismatch")]
+    EtagMismatch,
+    /// The chassis refuses.
+    #[error("refused")]
+    Refused(Status),
+    /// The database fails.
+    #[error("database")]
+    Database(#[from] sqlx::Error),
+    /// What the database keeps cannot be read.
+    #[error("stored message")]
+    Stored(#[from] prost::DecodeError),
+}
+
+impl From<Refusal> for Error {
+    fn from(refusal: Refusal) -> Self {
+        Self::Refused(refusal.into_status("forecasting"))
+    }
+}
+
+impl From<Status> for Error {
+    fn from(status: Status) -> Self {
+        Self::Refused(status)
+    }
+}
+
+impl From<Error> for Status {
+    fn from(error: Error) -> Self {
+        let refusal = match error {
+            Error::Refused(status) => return status,
+            Error::Database(source) => return chassis::internal(source),
+            Error::Stored(source) => return chassis::internal(source),
+            Error::NotFound(indicator, unit) => {
+                Refusal::not_found("forecast", format!("{indicator}/{unit}"))
+            }
+            Error::Invalid { field, vi, en } => Refusal::invalid(field, vi, en),
+            Error::EtagMismatch => Refusal::new(
+                Code::Aborted,
+                "ETAG_MISMATCH",
+                "ngưỡng đã thay đổi từ khi được mở, hãy tải lại",
+                "the thresholds changed since they were read, load them again",
+            ),
+        };
+        refusal.into_status("forecasting")
+    }
+}

@@ -1,0 +1,186 @@
+//! The contract's service: what is asked is read and permitted here.
+
+use chassis::{Base, Caller, Claimed, RequestKey, page};
+use proto::{
+    forecasting::v1::{self as pb, forecast_service_server::ForecastService},
+    period::Period,
+};
+use tonic::{Request, Response, Status};
+use uuid::Uuid;
+
+use crate::{
+    board::{self, Filter},
+    check,
+    error::Error,
+    recompute, threshold,
+};
+
+const READ: &str = "forecasting.read";
+
+/// Answers calls.
+#[derive(Clone)]
+pub struct Grpc {
+    base: Base,
+}
+
+impl Grpc {
+    /// Answers calls with what a running service has.
+    #[must_use]
+    pub fn new(base: Base) -> Self {
+        Self { base }
+    }
+
+    /// A unit and those below it; nothing when none is asked for.
+    fn units(&self, unit_id: &str) -> Result<Option<Vec<Uuid>>, Error> {
+        let unit = (!unit_id.is_empty())
+            .then(|| id("unit_id", unit_id))
+            .transpose()?;
+        Ok(unit.map(|unit| self.base.directory.subtree(unit)))
+    }
+}
+
+fn id(field: &'static str, text: &str) -> Result<Uuid, Error> {
+    Uuid::parse_str(text).map_err(|_| Error::Invalid {
+        field,
+        vi: "phải là một mã UUID",
+        en: "must be a UUID",
+    })
+}
+
+fn given(text: &str) -> Option<String> {
+    (!text.is_empty()).then(|| text.to_owned())
+}
+
+#[tonic::async_trait]
+impl ForecastService for Grpc {
+    async fn list_risk_items(
+        &self,
+        request: Request<pb::ListRiskItemsRequest>,
+    ) -> Result<Response<pb::ListRiskItemsResponse>, Status> {
+        let scope = Caller::of(&request)?.scope(READ);
+        let request = request.get_ref();
+        let size = page::size(request.page_size, 100, 500)?;
+        let after = page::after(&request.page_token)?;
+        let statuses = request
+            .statuses
+            .iter()
+            .filter_map(|status| i16::try_from(*status).ok());
+        let indicator_id = given(&request.indicator_id);
+        let filter = Filter {
+            statuses: (!request.statuses.is_empty()).then(|| statuses.collect()),
+            units: self.units(&request.unit_id)?,
+            field_code: given(&request.field_code),
+            indicator_id: indicator_id
+                .map(|text| id("indicator_id", &text))
+                .transpose()?,
+            city_level_only: request.city_level_only,
+        };
+        let mut lines = board::list(&self.base.db, &scope, &filter, after, size as i64 + 1).await?;
+        let next_page_token = page::cut(&mut lines, size, |line| line.place);
+        Ok(Response::new(pb::ListRiskItemsResponse {
+            items: lines.into_iter().map(|line| line.item).collect(),
+            next_page_token,
+        }))
+    }
+
+    async fn get_risk_summary(
+        &self,
+        request: Request<pb::GetRiskSummaryRequest>,
+    ) -> Result<Response<pb::RiskSummary>, Status> {
+        let scope = Caller::of(&request)?.scope(READ);
+        let request = request.get_ref();
+        let filter = Filter {
+            units: self.units(&request.unit_id)?,
+            field_code: given(&request.field_code),
+            city_level_only: request.city_level_only,
+            ..Filter::default()
+        };
+        let (counts, update_time) = board::count(&self.base.db, &scope, &filter).await?;
+        Ok(Response::new(pb::RiskSummary {
+            counts,
+            update_time: update_time.map(|time| prost_types::Timestamp {
+                seconds: time.timestamp(),
+                nanos: time.timestamp_subsec_nanos().cast_signed(),
+            }),
+        }))
+    }
+
+    async fn get_forecast(
+        &self,
+        request: Request<pb::GetForecastRequest>,
+    ) -> Result<Response<pb::Forecast>, Status> {
+        let scope = Caller::of(&request)?.scope(READ);
+        let request = request.get_ref();
+        let indicator = id("indicator_id", &request.indicator_id)?;
+        let unit = id("unit_id", &request.unit_id)?;
+        let forecast = board::forecast(&self.base.db, &scope, indicator, unit).await?;
+        Ok(Response::new(forecast))
+    }
+
+    async fn check_value(
+        &self,
+        request: Request<pb::CheckValueRequest>,
+    ) -> Result<Response<pb::CheckValueResponse>, Status> {
+        let scope = Caller::of(&request)?.scope(READ);
+        let request = request.get_ref();
+        let indicator = id("indicator_id", &request.indicator_id)?;
+        let unit = id("unit_id", &request.unit_id)?;
+        let value: f64 = read_value(&request.value)?;
+        let period = Period::try_from(&request.period).map_err(|_| Error::Invalid {
+            field: "period",
+            vi: "phải là một kỳ như 2025, 2025-H1, 2025-Q3 hoặc 2025-09",
+            en: "must be a period such as 2025, 2025-H1, 2025-Q3 or 2025-09",
+        })?;
+        let forecast = board::forecast(&self.base.db, &scope, indicator, unit).await?;
+        let terms = recompute::terms(&self.base.db)
+            .await
+            .map_err(chassis::internal)?;
+        let answer = tokio::task::spawn_blocking(move || {
+            check::check(&forecast, period, value, &terms.new_years)
+        });
+        Ok(Response::new(answer.await.map_err(chassis::internal)?))
+    }
+
+    async fn get_thresholds(
+        &self,
+        _: Request<pb::GetThresholdsRequest>,
+    ) -> Result<Response<pb::Thresholds>, Status> {
+        Ok(Response::new(
+            threshold::current(&self.base.db).await?.into(),
+        ))
+    }
+
+    async fn set_thresholds(
+        &self,
+        request: Request<pb::SetThresholdsRequest>,
+    ) -> Result<Response<pb::Thresholds>, Status> {
+        let actor = Caller::of(&request)?.id();
+        let request = request.get_ref();
+        let mut tx = self.base.db.begin().await.map_err(Error::from)?;
+        let key = RequestKey::new(&actor, "SetThresholds", &request.request_id, request)?;
+        if let Claimed::Before(answer) = key.claim(&mut tx).await? {
+            return Ok(Response::new(answer));
+        }
+        let answer = pb::Thresholds::from(threshold::set(&mut tx, request, &actor).await?);
+        threshold::wake(&mut tx).await?;
+        key.keep(&mut tx, &answer).await?;
+        tx.commit().await.map_err(Error::from)?;
+        Ok(Response::new(answer))
+    }
+}
+
+/// Reads a decimal as the contract writes it.
+fn read_value(text: &str) -> Result<f64, Error> {
+    let is_plain = !text.is_empty()
+        && text
+            .bytes()
+            .all(|byte| byte.is_ascii_digit() || matches!(byte, b'-' | b'.'));
+    let value = is_plain.then(|| text.parse().ok()).flatten();
+    value
+        .filter(|value: &f64| value.is_finite())
+        .ok_or(Error::Invalid {
+            field: "value",
+            vi: "phải là một số thập phân như 8.03",
+            en: "must be a decimal such as 8.03",
+        })
+}

@@ -1,0 +1,336 @@
+//! How a series stands against one target.
+
+use proto::{
+    forecasting::v1::{self as pb, NoForecastReason, RiskStatus},
+    indicators::v1::{Comparator, Direction, Indicator, Target, YearRule},
+    period::Period,
+};
+
+use crate::{
+    model::{self, Bounds, Evidence, Outturn, Rule, Status, Thresholds},
+    outlook::{Outlook, Timeline},
+};
+
+/// What a judgement rests on besides the target.
+#[derive(Clone, Copy, Debug)]
+pub struct Case<'a> {
+    /// The indicator.
+    pub indicator: &'a Indicator,
+    /// Its figures.
+    pub timeline: Option<&'a Timeline>,
+    /// How it may go on, or why that is not known.
+    pub outlook: Result<&'a Outlook, NoForecastReason>,
+    /// The series is late.
+    pub is_overdue: bool,
+    /// Where colours change.
+    pub thresholds: Thresholds,
+}
+
+/// An assessment and its place among others.
+#[derive(Clone, Debug)]
+pub struct Judged {
+    /// The assessment.
+    pub assessment: pb::Assessment,
+    /// Its place: rank of the status, of the probability, of the gap; the most endangered first.
+    pub rank: (i16, i32, i64),
+}
+
+/// Where a status stands on the board.
+#[must_use]
+pub fn status_rank(status: RiskStatus) -> i16 {
+    match status {
+        RiskStatus::Red => 1,
+        RiskStatus::Orange => 2,
+        RiskStatus::Green => 3,
+        RiskStatus::Overdue => 4,
+        RiskStatus::Grey | RiskStatus::Unspecified => 5,
+        RiskStatus::Missed => 6,
+        RiskStatus::Met => 7,
+    }
+}
+
+/// The rank of what has no probability: after all that have one.
+const NO_PROBABILITY: i32 = 2_000_000;
+
+/// Judges a series against a target.
+#[must_use]
+pub fn judge(case: Case<'_>, target: &Target) -> Judged {
+    let mut assessment = pb::Assessment {
+        target: Some(target.clone()),
+        ..Default::default()
+    };
+    let is_context = case.indicator.direction() == Direction::Context;
+    let year = Year::new(case, target);
+    let outturn = year
+        .as_ref()
+        .map_err(|reason| *reason)
+        .and_then(|year| year.outturn(case));
+    let mut gap = None;
+    let evidence = match (&year, &outturn) {
+        _ if is_context => Evidence::TooLittle,
+        (Ok(year), Ok(outturn)) => {
+            let evidence = year.evidence(case, outturn);
+            if !matches!(evidence, Evidence::TooLittle) {
+                fill(&mut assessment, case.indicator, outturn);
+                gap = Some(year.gap(outturn.mean()));
+            }
+            evidence
+        }
+        _ => Evidence::TooLittle,
+    };
+    if let Evidence::Expected(probability) = evidence {
+        assessment.probability = Some(probability);
+    }
+    if matches!(evidence, Evidence::TooLittle) {
+        let reason = if is_context {
+            NoForecastReason::Context
+        } else {
+            outturn.err().unwrap_or(NoForecastReason::Annual)
+        };
+        assessment.set_no_forecast_reason(reason);
+    }
+    if let Ok(year) = &year {
+        assessment.remaining_periods = year.remaining();
+        if !is_context {
+            year.fill_pace(&mut assessment, case);
+        }
+    }
+    let is_open = !matches!(&year, Ok(year) if year.remaining() == 0);
+    let status = model::status(
+        evidence,
+        is_context,
+        case.is_overdue && is_open,
+        case.thresholds,
+    );
+    assessment.set_status(shown(status));
+    let rank = rank(&assessment, gap);
+    Judged { assessment, rank }
+}
+
+/// The contract's word for a status.
+#[must_use]
+pub fn shown(status: Status) -> RiskStatus {
+    match status {
+        Status::Met => RiskStatus::Met,
+        Status::Missed => RiskStatus::Missed,
+        Status::Red => RiskStatus::Red,
+        Status::Orange => RiskStatus::Orange,
+        Status::Green => RiskStatus::Green,
+        Status::Overdue => RiskStatus::Overdue,
+        Status::Grey => RiskStatus::Grey,
+    }
+}
+
+/// The place of an assessment among others.
+#[must_use]
+pub fn rank(assessment: &pb::Assessment, gap: Option<f64>) -> (i16, i32, i64) {
+    (
+        status_rank(assessment.status()),
+        assessment.probability.map_or(NO_PROBABILITY, millionths),
+        // Beyond a million times the target differences say nothing more.
+        gap.map_or(0, |gap| i64::from(millionths(gap.clamp(-1e3, 1e3)))),
+    )
+}
+
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "callers keep it within range"
+)]
+fn millionths(value: f64) -> i32 {
+    (value * 1e6).round() as i32
+}
+
+/// The year, or shorter span, at whose end a target counts.
+struct Year {
+    rule: Rule,
+    first: Period,
+    last: Period,
+    observed: Vec<Option<f64>>,
+    /// Periods between the last figure and the first of this span.
+    offset: usize,
+    target: model::Target,
+}
+
+impl Year {
+    fn new(case: Case<'_>, target: &Target) -> Result<Self, NoForecastReason> {
+        let unreadable = NoForecastReason::TooShort;
+        let value: f64 = target.value.parse().map_err(|_| unreadable)?;
+        let bound = match target.comparator() {
+            Comparator::AtMost => model::Target::AtMost(value),
+            Comparator::Within => model::Target::Within {
+                low: value,
+                high: target.upper_value.parse().map_err(|_| unreadable)?,
+            },
+            Comparator::AtLeast | Comparator::Unspecified => model::Target::AtLeast(value),
+        };
+        let span = Period::try_from(&target.period).map_err(|_| unreadable)?;
+        let (first, last) = span.split(case.indicator.frequency()).ok_or(unreadable)?;
+        let reported = case
+            .timeline
+            .map_or(first.index() - 1, |timeline| timeline.last().index());
+        Ok(Self {
+            rule: match case.indicator.year_rule() {
+                YearRule::Sum => Rule::Sum,
+                YearRule::Published => Rule::Published,
+                YearRule::Ratio => Rule::Ratio,
+                YearRule::Last | YearRule::Unspecified => Rule::Last,
+            },
+            first,
+            last,
+            observed: case
+                .timeline
+                .map(|timeline| timeline.observed(first, last))
+                .unwrap_or_default(),
+            offset: usize::try_from(first.index() - 1 - reported).unwrap_or_default(),
+            target: bound,
+        })
+    }
+
+    fn periods(&self) -> usize {
+        usize::try_from(self.last.index() - self.first.index() + 1).unwrap_or_default()
+    }
+
+    fn remaining(&self) -> i32 {
+        i32::try_from(self.periods() - self.observed.len()).unwrap_or_default()
+    }
+
+    fn outturn(&self, case: Case<'_>) -> Result<Outturn, NoForecastReason> {
+        let paths = match case.outlook {
+            _ if self.remaining() == 0 => Vec::new(),
+            Ok(outlook) => {
+                let paths = outlook.paths.iter();
+                paths
+                    .map(|path| path.get(self.offset..).unwrap_or_default().to_vec())
+                    .collect()
+            }
+            Err(reason) => return Err(reason),
+        };
+        model::outturn(self.rule, self.periods(), &self.observed, &paths)
+            .map_err(|_| NoForecastReason::TooShort)
+    }
+
+    /// What the outturn says: final once all is reported and official; a figure of the year that is not official yet
+    /// says nothing final, and nothing is expected of it.
+    fn evidence(&self, case: Case<'_>, outturn: &Outturn) -> Evidence {
+        let Outturn::Final(figure) = outturn else {
+            return Evidence::Expected(model::probability(outturn, self.target));
+        };
+        let is_official = case.timeline.is_some_and(|timeline| {
+            let first = if self.rule == Rule::Sum {
+                self.first
+            } else {
+                self.last
+            };
+            (first.index()..=self.last.index())
+                .map(|index| Period::from_index(first.frequency(), index))
+                .all(|period| timeline.is_official(period))
+        });
+        if is_official {
+            Evidence::Official(self.target.is_met(*figure))
+        } else if case.outlook.err() == Some(NoForecastReason::Annual) {
+            Evidence::TooLittle
+        } else {
+            Evidence::Expected(model::probability(outturn, self.target))
+        }
+    }
+
+    /// By which share of the target a figure passes it; negative where it falls short.
+    fn gap(&self, figure: f64) -> f64 {
+        let share = |distance: f64, bound: f64| distance / bound.abs().max(1e-9);
+        match self.target {
+            model::Target::AtLeast(low) => share(figure - low, low),
+            model::Target::AtMost(high) => share(high - figure, high),
+            model::Target::Within { low, high } => {
+                share(figure - low, low).min(share(high - figure, high))
+            }
+        }
+    }
+
+    fn fill_pace(&self, assessment: &mut pb::Assessment, case: Case<'_>) {
+        let before: Option<Vec<f64>> = case.timeline.and_then(|timeline| {
+            (self.first.index()..=self.last.index())
+                .map(|index| Period::from_index(self.first.frequency(), index).year_before())
+                .map(|period| timeline.value(period))
+                .collect()
+        });
+        let pace = model::required_pace(
+            self.rule,
+            self.periods(),
+            &self.observed,
+            self.target,
+            before.as_deref(),
+        );
+        let Ok(pace) = pace else {
+            return;
+        };
+        let pick = |bounds: Bounds| match self.target {
+            model::Target::AtMost(_) => bounds.high,
+            model::Target::AtLeast(_) | model::Target::Within { .. } => bounds.low.or(bounds.high),
+        };
+        if let Some(value) = pick(pace.value) {
+            assessment.required_pace = decimal(value, case.indicator.decimals);
+        }
+        if let Some(growth) = pace.growth.and_then(pick) {
+            assessment.required_growth_percent = decimal(growth * 100.0, 1);
+        }
+    }
+}
+
+fn fill(assessment: &mut pb::Assessment, indicator: &Indicator, outturn: &Outturn) {
+    let interval = outturn.interval(0.8);
+    assessment.outturn = decimal(outturn.mean(), indicator.decimals);
+    assessment.outturn_low = decimal(interval.low, indicator.decimals);
+    assessment.outturn_high = decimal(interval.high, indicator.decimals);
+}
+
+/// Writes a statistic as a decimal with so many places.
+#[must_use]
+pub fn decimal(value: f64, places: i32) -> String {
+    let places = usize::try_from(places).unwrap_or_default();
+    let text = format!("{value:.places$}");
+    // Nothing below zero is left after rounding.
+    if text
+        .trim_start_matches('-')
+        .bytes()
+        .all(|byte| matches!(byte, b'0' | b'.'))
+    {
+        return text.trim_start_matches('-').to_owned();
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn statistics_are_written_as_decimals() {
+        assert_eq!(decimal(1234.567, 2), "1234.57");
+        assert_eq!(decimal(-0.004, 2), "0.00");
+        assert_eq!(decimal(-0.6, 0), "-1");
+        assert_eq!(decimal(5.0, -1), "5");
+    }
+
+    #[test]
+    fn the_board_puts_red_first_and_the_improbable_before_the_probable() {
+        let assessment = |status: RiskStatus, probability| pb::Assessment {
+            status: status.into(),
+            probability,
+            ..Default::default()
+        };
+        let order = [
+            rank(&assessment(RiskStatus::Red, Some(0.01)), None),
+            rank(&assessment(RiskStatus::Red, Some(0.2)), Some(-0.5)),
+            rank(&assessment(RiskStatus::Red, Some(0.2)), Some(-0.1)),
+            rank(&assessment(RiskStatus::Orange, Some(0.5)), None),
+            rank(&assessment(RiskStatus::Green, Some(0.9)), None),
+            rank(&assessment(RiskStatus::Overdue, None), None),
+            rank(&assessment(RiskStatus::Grey, None), None),
+        ];
+        assert!(order.is_sorted());
+        assert_eq!(
+            rank(&assessment(RiskStatus::Red, Some(0.2)), Some(f64::INFINITY)).2,
+            1_000_000_000
+        );
+    }
+}

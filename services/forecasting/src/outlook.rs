@@ -1,0 +1,328 @@
+//! A history of figures by period, and how it may go on.
+
+use chrono::NaiveDate;
+use proto::{
+    calendar::v1::Frequency,
+    forecasting::v1 as pb,
+    indicators::v1::{Observation, Vintage, YearRule},
+    period::{Period, per_year},
+};
+
+use crate::model::{self, Interval, Seasonality, Series};
+
+/// Days off work at the Lunar New Year.
+const NEW_YEAR_DAYS: usize = 7;
+/// How many years ahead is forecast at most.
+const YEARS_AHEAD: i32 = 2;
+
+/// The best known figures of a series, period by period.
+#[derive(Clone, Debug)]
+pub struct Timeline {
+    first: Period,
+    values: Vec<Option<f64>>,
+    official: Vec<bool>,
+}
+
+impl Timeline {
+    /// Lays figures out by period; nothing without figures. They come oldest first, one of each period.
+    #[must_use]
+    pub fn new(history: &[Observation]) -> Option<Self> {
+        let figures: Vec<(Period, f64, bool)> = history
+            .iter()
+            .filter_map(|figure| {
+                let period = Period::try_from(&figure.period).ok()?;
+                let value = figure.value.parse().ok()?;
+                Some((period, value, figure.vintage() == Vintage::Official))
+            })
+            .collect();
+        let (first, last) = (figures.first()?.0, figures.last()?.0);
+        let length = usize::try_from(last.index() - first.index() + 1).ok()?;
+        let mut timeline = Self {
+            first,
+            values: vec![None; length],
+            official: vec![false; length],
+        };
+        for (period, value, official) in figures {
+            if let Some(at) = timeline.at(period) {
+                timeline.values[at] = Some(value);
+                timeline.official[at] = official;
+            }
+        }
+        Some(timeline)
+    }
+
+    fn at(&self, period: Period) -> Option<usize> {
+        let at = usize::try_from(period.index() - self.first.index()).ok()?;
+        (period.frequency() == self.first.frequency() && at < self.values.len()).then_some(at)
+    }
+
+    /// The period of the last figure.
+    #[must_use]
+    pub fn last(&self) -> Period {
+        self.first
+            .plus(i32::try_from(self.values.len()).unwrap_or(i32::MAX) - 1)
+    }
+
+    /// The figure of a period.
+    #[must_use]
+    pub fn value(&self, period: Period) -> Option<f64> {
+        self.values[self.at(period)?]
+    }
+
+    /// Whether the figure of a period is official.
+    #[must_use]
+    pub fn is_official(&self, period: Period) -> bool {
+        self.at(period).is_some_and(|at| self.official[at])
+    }
+
+    /// The figures of these periods as far as they are reported, gaps within them as such.
+    #[must_use]
+    pub fn observed(&self, first: Period, last: Period) -> Vec<Option<f64>> {
+        let end = last.index().min(self.last().index());
+        (first.index()..=end)
+            .map(|index| self.value(Period::from_index(first.frequency(), index)))
+            .collect()
+    }
+
+    /// The part before a period; nothing when there is none.
+    #[must_use]
+    pub fn before(&self, period: Period) -> Option<Self> {
+        let keep = usize::try_from(period.index() - self.first.index()).ok()?;
+        let mut part = self.clone();
+        part.values.truncate(keep);
+        while part.values.last().is_some_and(Option::is_none) {
+            part.values.pop();
+        }
+        part.official.truncate(part.values.len());
+        (!part.values.is_empty()).then_some(part)
+    }
+
+    /// The series that the model takes, up to just before a period, which lies after the last figure.
+    pub fn series_until(
+        &self,
+        period: Period,
+        new_years: &[NaiveDate],
+    ) -> Result<Series, pb::NoForecastReason> {
+        let mut values = self.values.clone();
+        let length = usize::try_from(period.index() - self.first.index()).unwrap_or_default();
+        values.resize(length.max(values.len()), None);
+        self.series_of(&values, new_years)
+    }
+
+    fn series_of(
+        &self,
+        values: &[Option<f64>],
+        new_years: &[NaiveDate],
+    ) -> Result<Series, pb::NoForecastReason> {
+        let seasonality = match self.first.frequency() {
+            Frequency::Month => Seasonality::Monthly,
+            Frequency::Quarter => Seasonality::Quarterly,
+            Frequency::Half => Seasonality::HalfYearly,
+            Frequency::Year | Frequency::Unspecified => Seasonality::Yearly,
+        };
+        let series =
+            Series::new(values, seasonality).map_err(|_| pb::NoForecastReason::TooShort)?;
+        if seasonality != Seasonality::Monthly {
+            return Ok(series);
+        }
+        let months = values.len() + 12 * usize::try_from(YEARS_AHEAD).unwrap_or_default();
+        let first = self.first.first_day();
+        let shares = model::holiday_shares(new_years, NEW_YEAR_DAYS, first, months);
+        Ok(series.with_holiday(&shares))
+    }
+
+    /// Whether figures run up within each year and start over with the next: running totals.
+    #[must_use]
+    pub fn is_running_total(&self) -> bool {
+        let mut starts = 0;
+        for (at, pair) in self.values.windows(2).enumerate() {
+            let [Some(before), Some(after)] = *pair else {
+                continue;
+            };
+            let starts_year = self.period(at + 1).number() == 1;
+            if starts_year != (after < before) {
+                return false;
+            }
+            starts += usize::from(starts_year);
+        }
+        starts >= 2
+    }
+
+    fn period(&self, at: usize) -> Period {
+        self.first.plus(i32::try_from(at).unwrap_or(i32::MAX))
+    }
+
+    /// What each period adds to the running total of its year.
+    fn increments(&self) -> Vec<Option<f64>> {
+        let added = |at: usize| {
+            let value = self.values[at]?;
+            if self.period(at).number() == 1 {
+                return Some(value);
+            }
+            let before = self.values.get(at.checked_sub(1)?)?.as_ref()?;
+            Some(value - before)
+        };
+        (0..self.values.len()).map(added).collect()
+    }
+}
+
+/// How a series may go on.
+#[derive(Clone, Debug, Default)]
+pub struct Outlook {
+    /// Equally likely futures, each from the period after the last figure on.
+    pub paths: Vec<Vec<f64>>,
+    /// The coming periods.
+    pub points: Vec<Point>,
+}
+
+/// What is expected of one coming period.
+#[derive(Clone, Copy, Debug)]
+pub struct Point {
+    /// The period.
+    pub period: Period,
+    /// The expected value.
+    pub mean: f64,
+    /// Holds it with probability 0.8.
+    pub interval80: Interval,
+    /// Holds it with probability 0.95.
+    pub interval95: Interval,
+}
+
+impl Outlook {
+    /// Forecasts a year at least, and up to this period if it is not too far.
+    pub fn new(
+        timeline: &Timeline,
+        until: Option<Period>,
+        year_rule: YearRule,
+        new_years: &[NaiveDate],
+        seed: u64,
+    ) -> Result<Self, pb::NoForecastReason> {
+        let last = timeline.last();
+        let year = per_year(last.frequency());
+        let asked = until.map_or(0, |until| until.index() - last.index());
+        let horizon = asked.clamp(year, YEARS_AHEAD * year);
+        let horizon = usize::try_from(horizon).unwrap_or_default();
+        let is_total = matches!(year_rule, YearRule::Last | YearRule::Ratio)
+            && year > 1
+            && timeline.is_running_total();
+        let values = if is_total {
+            timeline.increments()
+        } else {
+            timeline.values.clone()
+        };
+        let series = timeline.series_of(&values, new_years)?;
+        let mut forecast = model::forecast(&series, horizon, seed);
+        if is_total {
+            accumulate(timeline, &mut forecast);
+        }
+        let points = (1..)
+            .zip(&forecast.mean)
+            .zip(&forecast.interval80)
+            .zip(&forecast.interval95);
+        let points = points.map(|(((step, mean), interval80), interval95)| Point {
+            period: last.plus(step),
+            mean: *mean,
+            interval80: *interval80,
+            interval95: *interval95,
+        });
+        Ok(Self {
+            points: points.collect(),
+            paths: forecast.paths,
+        })
+    }
+}
+
+/// Turns a forecast of increments into one of running totals.
+fn accumulate(timeline: &Timeline, forecast: &mut model::Forecast) {
+    let last = timeline.last();
+    let start = timeline.value(last).unwrap_or_default();
+    let add = |path: &mut Vec<f64>| {
+        let mut total = start;
+        for (step, value) in (1..).zip(path) {
+            total = if last.plus(step).number() == 1 {
+                *value
+            } else {
+                total + *value
+            };
+            *value = total;
+        }
+    };
+    add(&mut forecast.mean);
+    forecast.paths.iter_mut().for_each(add);
+    for step in 0..forecast.mean.len() {
+        let mut values: Vec<f64> = forecast.paths.iter().map(|path| path[step]).collect();
+        values.sort_by(f64::total_cmp);
+        forecast.interval80[step] = within(&values, 10);
+        forecast.interval95[step] = within(&values, 2);
+    }
+}
+
+/// Leaves off this many per cent of sorted values at both ends.
+fn within(sorted: &[f64], percent: usize) -> Interval {
+    let off = (sorted.len() * percent / 100).min(sorted.len().saturating_sub(1) / 2);
+    Interval {
+        low: sorted.get(off).copied().unwrap_or_default(),
+        high: sorted
+            .get(sorted.len() - 1 - off)
+            .copied()
+            .unwrap_or_default(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    pub fn history(first: &str, values: &[Option<f64>]) -> Vec<Observation> {
+        let first: Period = first.parse().unwrap();
+        let figure = |(step, value): (i32, &Option<f64>)| {
+            Some(Observation {
+                period: Some(first.plus(step).into()),
+                value: (*value)?.to_string(),
+                vintage: Vintage::Official.into(),
+                ..Default::default()
+            })
+        };
+        (0..).zip(values).filter_map(figure).collect()
+    }
+
+    fn totals() -> Vec<Option<f64>> {
+        let month = |at: usize| Some(((at % 12 + 1) * (100 + at / 12)) as f64);
+        (0..45).map(month).collect()
+    }
+
+    #[test]
+    fn gaps_stay_gaps() {
+        let timeline = Timeline::new(&history("2025-01", &[Some(1.0), None, Some(3.0)])).unwrap();
+        assert_eq!(timeline.last().to_string(), "2025-03");
+        let (first, last) = ("2025-01".parse().unwrap(), "2025-12".parse().unwrap());
+        assert_eq!(timeline.observed(first, last), [Some(1.0), None, Some(3.0)]);
+        let before = timeline.before("2025-03".parse().unwrap()).unwrap();
+        assert_eq!(before.last().to_string(), "2025-01");
+        assert!(timeline.before("2024-03".parse().unwrap()).is_none());
+        assert!(Timeline::new(&[]).is_none());
+    }
+
+    #[test]
+    fn running_totals_are_told_from_stocks() {
+        let timeline = Timeline::new(&history("2022-01", &totals())).unwrap();
+        assert!(timeline.is_running_total());
+        let growing: Vec<_> = (0..45).map(|at| Some(f64::from(at))).collect();
+        assert!(
+            !Timeline::new(&history("2022-01", &growing))
+                .unwrap()
+                .is_running_total()
+        );
+    }
+
+    #[test]
+    fn running_totals_go_on_and_start_over() {
+        let timeline = Timeline::new(&history("2022-01", &totals())).unwrap();
+        let outlook = Outlook::new(&timeline, None, YearRule::Last, &[], 1).unwrap();
+        assert_eq!(outlook.points[0].period.to_string(), "2025-10");
+        let december = &outlook.points[2];
+        assert!((december.mean - 1236.0).abs() < 40.0, "{december:?}");
+        assert!(december.interval80.low <= december.mean);
+        assert!(outlook.points[3].mean < 200.0, "January starts over");
+    }
+}

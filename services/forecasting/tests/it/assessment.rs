@@ -1,0 +1,187 @@
+use proto::{
+    calendar::v1::Frequency,
+    forecasting::v1::{NoForecastReason, RiskStatus},
+    indicators::v1::{Comparator, Direction, TargetKind, Vintage},
+    period::Period,
+};
+use sqlx::PgPool;
+
+use crate::{Setting, about_hundred, figure, indicator, status, target, this_month};
+
+#[sqlx::test]
+async fn the_colour_follows_the_probability(db: PgPool) {
+    let setting = Setting::new(db).await;
+    for (value, colour) in [("900", RiskStatus::Green), ("1500", RiskStatus::Red)] {
+        let up = indicator("UP", "T04", setting.finance);
+        let figures = about_hundred(&up, setting.city, 36, 0);
+        setting
+            .feed(&up, &[target(&up, setting.city, value)], &figures)
+            .await;
+        let item = setting.assessed(&up, setting.city).await;
+        assert_eq!(status(&item), colour);
+        let assessment = item.assessment.unwrap();
+        let probability = assessment.probability.unwrap();
+        assert_eq!(
+            probability > 0.75,
+            colour == RiskStatus::Green,
+            "{probability}"
+        );
+        assert!(probability > 0.0 && probability < 1.0);
+        let outturn: f64 = assessment.outturn.parse().unwrap();
+        assert!((1100.0..1300.0).contains(&outturn), "{outturn}");
+        assert_eq!(item.recent_values.len(), 24);
+        assert_eq!(
+            item.recent_end.unwrap().code,
+            this_month().previous().to_string()
+        );
+        assert_eq!(
+            item.last_observation.unwrap().id,
+            figures.last().unwrap().id
+        );
+    }
+    let down = indicator("DOWN", "T04", setting.finance);
+    let mut most = target(&down, setting.city, "900");
+    most.comparator = Comparator::AtMost.into();
+    setting
+        .feed(&down, &[most], &about_hundred(&down, setting.city, 36, 0))
+        .await;
+    assert_eq!(
+        status(&setting.assessed(&down, setting.city).await),
+        RiskStatus::Red
+    );
+}
+
+#[sqlx::test]
+async fn what_cannot_be_assessed_is_grey_and_says_why(db: PgPool) {
+    let setting = Setting::new(db).await;
+    let mut context = indicator("CONTEXT", "T04", setting.finance);
+    context.direction = Direction::Context.into();
+    let without = indicator("NO TARGET", "T04", setting.finance);
+    let short = indicator("SHORT", "T04", setting.finance);
+    for (indicator, months, targets, reason) in [
+        (&context, 36, 1, NoForecastReason::Context),
+        (&without, 36, 0, NoForecastReason::NoTarget),
+        (&short, 3, 1, NoForecastReason::TooShort),
+    ] {
+        let targets = vec![target(indicator, setting.city, "900"); targets];
+        let figures = about_hundred(indicator, setting.city, months, 0);
+        setting.feed(indicator, &targets, &figures).await;
+        let item = setting.assessed(indicator, setting.city).await;
+        assert_eq!(status(&item), RiskStatus::Grey);
+        let assessment = item.assessment.unwrap();
+        assert_eq!(assessment.no_forecast_reason(), reason);
+        assert_eq!(assessment.probability, None);
+    }
+}
+
+#[sqlx::test]
+async fn a_late_figure_is_never_green_and_never_hides_a_red(db: PgPool) {
+    let setting = Setting::new(db).await;
+    for (value, late, colour) in [
+        ("900", 3, RiskStatus::Overdue),
+        ("2000", 3, RiskStatus::Red),
+        ("900", 20, RiskStatus::Overdue),
+    ] {
+        let late_one = indicator("LATE", "T04", setting.finance);
+        let figures = about_hundred(&late_one, setting.city, 36, late);
+        setting
+            .feed(
+                &late_one,
+                &[target(&late_one, setting.city, value)],
+                &figures,
+            )
+            .await;
+        assert_eq!(
+            status(&setting.assessed(&late_one, setting.city).await),
+            colour,
+            "{value} {late}"
+        );
+    }
+}
+
+#[sqlx::test]
+async fn a_yearly_figure_waits_for_the_official_one(db: PgPool) {
+    let setting = Setting::new(db).await;
+    let mut yearly = indicator("YEARLY", "T04", setting.finance);
+    yearly.frequency = Frequency::Year.into();
+    let year = Period::new(Frequency::Year, this_month().year(), 1).unwrap();
+    let before = [figure(&yearly, setting.city, year.previous(), "90")];
+    setting
+        .feed(&yearly, &[target(&yearly, setting.city, "100")], &before)
+        .await;
+    let item = setting.assessed(&yearly, setting.city).await;
+    assert_eq!(status(&item), RiskStatus::Grey);
+    assert_eq!(
+        item.assessment.unwrap().no_forecast_reason(),
+        NoForecastReason::Annual
+    );
+
+    let mut estimate = figure(&yearly, setting.city, year, "101");
+    estimate.vintage = Vintage::Estimate.into();
+    let estimate_id = estimate.id.clone();
+    setting.feed(&yearly, &[], &[estimate]).await;
+    let seen = |item: &proto::forecasting::v1::RiskItem| {
+        item.last_observation
+            .as_ref()
+            .is_some_and(|figure| figure.id == estimate_id)
+    };
+    assert_eq!(
+        status(&setting.line(&yearly, setting.city, seen).await),
+        RiskStatus::Grey
+    );
+
+    let official = figure(&yearly, setting.city, year, "102");
+    setting.feed(&yearly, &[], &[official]).await;
+    setting
+        .line(&yearly, setting.city, |item| {
+            status(item) == RiskStatus::Met
+        })
+        .await;
+    let corrected = figure(&yearly, setting.city, year, "99");
+    setting.feed(&yearly, &[], &[corrected]).await;
+    setting
+        .line(&yearly, setting.city, |item| {
+            status(item) == RiskStatus::Missed
+        })
+        .await;
+}
+
+#[sqlx::test]
+async fn the_line_shows_the_most_endangered_base_target(db: PgPool) {
+    let setting = Setting::new(db).await;
+    let up = indicator("UP", "T04", setting.finance);
+    let easy = target(&up, setting.city, "900");
+    let hard = target(&up, setting.city, "1225");
+    let mut stretch = target(&up, setting.city, "9000");
+    stretch.kind = TargetKind::Stretch.into();
+    let targets = [easy, hard.clone(), stretch.clone()];
+    setting
+        .feed(&up, &targets, &about_hundred(&up, setting.city, 36, 0))
+        .await;
+    let item = setting.assessed(&up, setting.city).await;
+    assert_eq!(item.assessment.unwrap().target.unwrap().id, hard.id);
+}
+
+#[sqlx::test]
+async fn news_is_stated_only_when_something_changed(db: PgPool) {
+    let setting = Setting::new(db).await;
+    let up = indicator("UP", "T04", setting.finance);
+    let figures = about_hundred(&up, setting.city, 36, 0);
+    let mut target = target(&up, setting.city, "900");
+    setting
+        .feed(&up, std::slice::from_ref(&target), &figures)
+        .await;
+    setting.assessed(&up, setting.city).await;
+    setting.queue_is_empty().await;
+    assert_eq!(setting.facts().await, 1);
+    setting.feed(&up, &[], &figures).await;
+    setting.queue_is_empty().await;
+    assert_eq!(setting.facts().await, 1, "the same again");
+    target.value = "1500".to_owned();
+    target.version = 2;
+    setting.feed(&up, &[target], &[]).await;
+    setting
+        .line(&up, setting.city, |item| status(item) == RiskStatus::Red)
+        .await;
+    assert_eq!(setting.facts().await, 2);
+}

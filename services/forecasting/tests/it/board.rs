@@ -1,0 +1,166 @@
+use proto::{
+    forecasting::v1::{self as pb, RiskStatus},
+    indicators::v1::Direction,
+};
+use sqlx::PgPool;
+
+use crate::{Setting, about_hundred, by, indicator, invalid, refused, target};
+
+/// A red of Finance, a green of Health, a grey of Finance, a green of the ward in the field of Health, a late one of
+/// the ward.
+async fn five(db: PgPool) -> Setting {
+    let setting = Setting::new(db).await;
+    let (city, ward, finance) = (setting.city, setting.ward, setting.finance);
+    let lines = [
+        ("1 GREY", "T04", city, "1", 0),
+        ("2 GREEN", "T16", city, "900", 0),
+        ("3 RED", "T04", city, "1500", 0),
+        ("4 GREEN", "T16", ward, "900", 0),
+        ("5 LATE", "T04", ward, "900", 4),
+    ];
+    for (code, field, unit, value, late) in lines {
+        let mut indicator = indicator(code, field, if field == "T04" { finance } else { city });
+        if code == "1 GREY" {
+            indicator.direction = Direction::Context.into();
+        }
+        let figures = about_hundred(&indicator, unit, 36, late);
+        setting
+            .feed(&indicator, &[target(&indicator, unit, value)], &figures)
+            .await;
+        setting.assessed(&indicator, unit).await;
+    }
+    setting
+}
+
+/// The codes listed, page by page.
+async fn codes(setting: &Setting, person: &str, request: pb::ListRiskItemsRequest) -> Vec<String> {
+    let mut request = pb::ListRiskItemsRequest {
+        page_size: 1,
+        ..request
+    };
+    let mut codes = Vec::new();
+    loop {
+        let page = by(person, request.clone());
+        let page = setting
+            .client()
+            .list_risk_items(page)
+            .await
+            .unwrap()
+            .into_inner();
+        codes.extend(
+            page.items
+                .into_iter()
+                .map(|item| item.indicator.unwrap().code),
+        );
+        if page.next_page_token.is_empty() {
+            return codes;
+        }
+        request.page_token = page.next_page_token;
+    }
+}
+
+#[sqlx::test]
+async fn red_comes_first_and_what_cannot_be_assessed_last(db: PgPool) {
+    let setting = five(db).await;
+    let all = codes(&setting, &setting.leader, Default::default()).await;
+    assert_eq!(all[0], "3 RED");
+    assert_eq!(all[3..], ["5 LATE", "1 GREY"]);
+    let mut greens = all[1..3].to_vec();
+    greens.sort();
+    assert_eq!(greens, ["2 GREEN", "4 GREEN"]);
+    let asked = pb::ListRiskItemsRequest {
+        page_size: 501,
+        ..Default::default()
+    };
+    let answer = setting
+        .client()
+        .list_risk_items(by(&setting.leader, asked))
+        .await;
+    assert_eq!(refused(answer), invalid("page_size"));
+}
+
+#[sqlx::test]
+async fn the_board_is_filtered(db: PgPool) {
+    let setting = five(db).await;
+    let statuses = pb::ListRiskItemsRequest {
+        statuses: vec![RiskStatus::Red.into(), RiskStatus::Overdue.into()],
+        ..Default::default()
+    };
+    assert_eq!(
+        codes(&setting, &setting.leader, statuses).await,
+        ["3 RED", "5 LATE"]
+    );
+    let city_level = pb::ListRiskItemsRequest {
+        city_level_only: true,
+        ..Default::default()
+    };
+    assert_eq!(
+        codes(&setting, &setting.leader, city_level).await,
+        ["3 RED", "2 GREEN", "1 GREY"]
+    );
+    let ward = pb::ListRiskItemsRequest {
+        unit_id: setting.ward.to_string(),
+        field_code: "T16".to_owned(),
+        ..Default::default()
+    };
+    assert_eq!(codes(&setting, &setting.leader, ward).await, ["4 GREEN"]);
+    let owner = pb::ListRiskItemsRequest {
+        unit_id: setting.finance.to_string(),
+        ..Default::default()
+    };
+    assert_eq!(
+        codes(&setting, &setting.leader, owner).await,
+        ["3 RED", "1 GREY"]
+    );
+}
+
+#[sqlx::test]
+async fn the_board_and_its_counts_are_cut_to_the_scope(db: PgPool) {
+    let setting = five(db).await;
+    for (person, sees) in [
+        (
+            &setting.leader,
+            vec!["1 GREY", "2 GREEN", "3 RED", "4 GREEN", "5 LATE"],
+        ),
+        (&setting.finance_head, vec!["1 GREY", "3 RED"]),
+        (&setting.health_head, vec!["2 GREEN", "4 GREEN"]),
+        (&setting.ward_head, vec!["4 GREEN", "5 LATE"]),
+    ] {
+        let mut seen = codes(&setting, person, Default::default()).await;
+        seen.sort();
+        assert_eq!(seen, sees);
+        let request = by(person, pb::GetRiskSummaryRequest::default());
+        let summary = setting
+            .client()
+            .get_risk_summary(request)
+            .await
+            .unwrap()
+            .into_inner();
+        let counted: i32 = summary.counts.iter().map(|count| count.count).sum();
+        assert_eq!(counted as usize, sees.len());
+        assert!(summary.update_time.is_some());
+    }
+    let request = pb::GetRiskSummaryRequest {
+        city_level_only: true,
+        ..Default::default()
+    };
+    let summary = setting
+        .client()
+        .get_risk_summary(by(&setting.leader, request))
+        .await
+        .unwrap();
+    let summary = summary.into_inner();
+    let counts: Vec<_> = summary
+        .counts
+        .iter()
+        .map(|count| (count.status(), count.count))
+        .collect();
+    assert_eq!(
+        counts,
+        [
+            (RiskStatus::Red, 1),
+            (RiskStatus::Green, 1),
+            (RiskStatus::Grey, 1)
+        ]
+    );
+}

@@ -1,0 +1,151 @@
+use proto::indicators::v1::{self as pb, SubmissionState};
+use sqlx::PgPool;
+use tonic::Code;
+
+use crate::{
+    Setting, because, by, invalid, new_id, period, refused,
+    submission::{approve, create, entry},
+};
+
+#[sqlx::test]
+async fn numbers_are_read_in_both_styles_and_the_doubtful_refused(db: PgPool) {
+    let setting = Setting::new(db).await;
+    let (finance, _) = setting.two_indicators().await;
+    let make = async |value: &str| {
+        let draft = pb::CreateSubmissionRequest {
+            draft: true,
+            ..entry(&finance, setting.city, value)
+        };
+        create(&setting, &setting.finance_officer, draft).await
+    };
+    for (typed, value) in [
+        ("315.000", "315000"),
+        ("8,03", "8.03"),
+        ("8.03", "8.03"),
+        ("1 234,5", "1234.5"),
+        ("1234", "1234"),
+    ] {
+        assert_eq!(make(typed).await.unwrap().into_inner().value, value);
+    }
+    for typed in ["1.234", "1,234", "abc", "", "12%", "-3", "415.000"] {
+        assert_eq!(refused(make(typed).await), invalid("value"), "{typed}");
+    }
+    let message = make("1.234").await.unwrap_err().message().to_owned();
+    assert!(
+        message.contains("1234") && message.contains("1.234"),
+        "{message}"
+    );
+}
+
+#[sqlx::test]
+async fn an_entry_that_is_wrong_is_refused_with_its_field(db: PgPool) {
+    let setting = Setting::new(db).await;
+    let (finance, _) = setting.two_indicators().await;
+    type Change = fn(&mut pb::CreateSubmissionRequest);
+    let wrong: [(&str, Change); 6] = [
+        ("period", |one| one.period = period("2026-Q3")),
+        ("period", |one| one.period = period("2199-01")),
+        ("period", |one| one.period = None),
+        ("note", |one| one.note = "x".repeat(2001)),
+        ("unit_id", |one| one.unit_id = "?".to_owned()),
+        ("request_id", |one| one.request_id = "?".to_owned()),
+    ];
+    for (field, change) in wrong {
+        let mut entry = entry(&finance, setting.city, "10");
+        change(&mut entry);
+        let answer = create(&setting, &setting.finance_officer, entry).await;
+        assert_eq!(refused(answer), invalid(field));
+    }
+    let unknown = create(
+        &setting,
+        &setting.finance_officer,
+        entry(&new_id(), setting.city, "10"),
+    )
+    .await;
+    assert_eq!(refused(unknown), because(Code::NotFound, "NOT_FOUND"));
+}
+
+#[sqlx::test]
+async fn a_draft_becomes_what_is_entered_next(db: PgPool) {
+    let setting = Setting::new(db).await;
+    let (finance, _) = setting.two_indicators().await;
+    let draft = pb::CreateSubmissionRequest {
+        draft: true,
+        ..entry(&finance, setting.city, "10")
+    };
+    let draft = create(&setting, &setting.finance_officer, draft)
+        .await
+        .unwrap()
+        .into_inner();
+    assert_eq!(draft.state(), SubmissionState::Draft);
+    let answer = approve(&setting, &setting.finance_approver, &draft).await;
+    assert_eq!(
+        refused(answer),
+        because(Code::FailedPrecondition, "NOT_SUBMITTED")
+    );
+    let sent = create(
+        &setting,
+        &setting.finance_officer,
+        entry(&finance, setting.city, "11"),
+    )
+    .await;
+    let sent = sent.unwrap().into_inner();
+    assert_eq!((&sent.id, sent.value.as_str()), (&draft.id, "11"));
+    let stale = pb::Submission {
+        etag: draft.etag,
+        ..sent
+    };
+    let answer = approve(&setting, &setting.finance_approver, &stale).await;
+    assert_eq!(refused(answer), because(Code::Aborted, "ETAG_MISMATCH"));
+}
+
+#[sqlx::test]
+async fn the_unusual_is_told_in_the_callers_language(db: PgPool) {
+    let setting = Setting::new(db).await;
+    let (finance, _) = setting.two_indicators().await;
+    setting
+        .publish(&finance, setting.city, &[("2026-09", "100")])
+        .await;
+    let usual = create(
+        &setting,
+        &setting.finance_officer,
+        entry(&finance, setting.city, "110"),
+    )
+    .await;
+    assert!(usual.unwrap().into_inner().warnings.is_empty());
+    let tenfold = pb::CreateSubmissionRequest {
+        draft: true,
+        period: period("2026-08"),
+        ..entry(&finance, setting.city, "1")
+    };
+    setting
+        .publish(&finance, setting.city, &[("2026-07", "100")])
+        .await;
+    let tenfold = create(&setting, &setting.finance_officer, tenfold)
+        .await
+        .unwrap()
+        .into_inner();
+    assert!(
+        tenfold.warnings[0].contains("tenfold"),
+        "{:?}",
+        tenfold.warnings
+    );
+    let mut request = by(
+        &setting.finance_officer,
+        pb::GetSubmissionRequest { id: tenfold.id },
+    );
+    request
+        .metadata_mut()
+        .insert("accept-language", "vi".parse().unwrap());
+    let vietnamese = setting
+        .submissions()
+        .get_submission(request)
+        .await
+        .unwrap()
+        .into_inner();
+    assert!(
+        vietnamese.warnings[0].contains("10 lần"),
+        "{:?}",
+        vietnamese.warnings
+    );
+}
