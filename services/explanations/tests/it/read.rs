@@ -1,0 +1,196 @@
+use super::*;
+
+#[sqlx::test]
+async fn the_units_first_reader_makes_it_seen_once(db: PgPool) {
+    let world = world(db).await;
+    let asked = world.asked().await;
+    // The requester's own reading does not count, nor another leader's.
+    world.read(&world.leader, &asked.id).await.unwrap();
+    let unseen = world.read(&world.vice, &asked.id).await.unwrap();
+    assert_eq!(unseen.state(), pb::ExplanationState::Sent);
+
+    let seen = world.read(&world.head, &asked.id).await.unwrap();
+    assert_eq!(seen.state(), pb::ExplanationState::Seen);
+    assert_eq!(seen.thread.len(), 2);
+    assert_eq!(seen.thread[1].kind(), pb::ThreadEntryKind::Seen);
+    assert_eq!(seen.thread[1].actor_name, "Đặng Hồng Nhung");
+    assert_eq!(seen.thread[1].unit_id, world.ward.to_string());
+    // A leader with the request on screen may still decide.
+    assert_eq!(seen.etag, asked.etag);
+
+    let again = world.read(&world.officer, &asked.id).await.unwrap();
+    assert_eq!(again.thread.len(), 2);
+    assert_eq!(world.facts().await.len(), 2);
+}
+
+#[sqlx::test]
+async fn two_first_readers_at_once_are_one(db: PgPool) {
+    let world = world(db).await;
+    let asked = world.asked().await;
+    let (a, b) = tokio::join!(
+        world.read(&world.head, &asked.id),
+        world.read(&world.officer, &asked.id)
+    );
+    assert!(a.is_ok() && b.is_ok());
+    assert_eq!(world.facts().await.len(), 2);
+}
+
+#[sqlx::test]
+async fn others_see_nothing(db: PgPool) {
+    let world = world(db).await;
+    let asked = world.asked().await;
+    let status = world.read(&world.neighbour, &asked.id).await.unwrap_err();
+    assert_eq!(told(&status), refused(Code::NotFound, "NOT_FOUND"));
+    let list = |person: &str| {
+        let request = by(person, pb::ListExplanationsRequest::default());
+        let mut client = world.client();
+        async move {
+            let page = client.list_explanations(request).await.unwrap();
+            page.into_inner().explanations
+        }
+    };
+    assert_eq!(list(&world.neighbour).await, []);
+    let line = &list(&world.head).await[0];
+    assert_eq!(line.id, asked.id);
+    assert_eq!(line.thread, []);
+    assert!(line.evidence.as_ref().unwrap().item.is_some());
+    // The department in charge of the field sees every ward's.
+    assert_eq!(list(&world.department_head).await.len(), 1);
+
+    let unknown = world.read(&world.leader, &Uuid::now_v7().to_string()).await;
+    assert_eq!(unknown.unwrap_err().code(), Code::NotFound);
+    let malformed = world.read(&world.leader, "x").await.unwrap_err();
+    assert_eq!(fields(&malformed), ["id"]);
+}
+
+#[sqlx::test]
+async fn lists_go_from_the_next_deadline_to_the_last_closed(db: PgPool) {
+    let world = world(db).await;
+    // Straight into the table: a deadline in the past cannot be asked for.
+    for (number, state, days) in [
+        (1, "SENT", 9),
+        (2, "ACCEPTED", -5),
+        (3, "RETURNED", -1),
+        (4, "WITHDRAWN", -3),
+        (5, "ANSWERED", -2),
+    ] {
+        sqlx::query(
+            "INSERT INTO explanation (id, number, indicator_id, indicator_name_vi, indicator_name_en,
+                subject_unit_id, unit_id, field_code, state, requester_id, requester_name, message, deadline,
+                evidence, update_time)
+            VALUES ($1, $2, $3, '', '', $4, $4, 'T06', $5, $6, '', '', now() + make_interval(days => $7), '',
+                now() + make_interval(days => $7))",
+        )
+        .bind(Uuid::now_v7())
+        .bind(i64::from(number))
+        .bind(Uuid::now_v7())
+        .bind(world.ward)
+        .bind(state)
+        .bind(world.leader.parse::<Uuid>().unwrap())
+        .bind(days)
+        .execute(&world.db)
+        .await
+        .unwrap();
+    }
+    let mut pages = Vec::new();
+    let mut request = pb::ListExplanationsRequest {
+        page_size: 2,
+        ..Default::default()
+    };
+    loop {
+        let page = world
+            .client()
+            .list_explanations(by(&world.head, request.clone()))
+            .await;
+        let page = page.unwrap().into_inner();
+        let codes: Vec<_> = page
+            .explanations
+            .iter()
+            .map(|line| (line.code.clone(), line.overdue))
+            .collect();
+        pages.push(codes);
+        if page.next_page_token.is_empty() {
+            break;
+        }
+        request.page_token = page.next_page_token;
+    }
+    let line = |code: &str, overdue| (code.to_owned(), overdue);
+    // An answer that is in is never overdue.
+    assert_eq!(
+        pages,
+        [
+            vec![line("YC-0005", false), line("YC-0003", true)],
+            vec![line("YC-0001", false), line("YC-0004", false)],
+            vec![line("YC-0002", false)],
+        ]
+    );
+    let open = pb::ListExplanationsRequest {
+        open_only: true,
+        unit_id: world.ward.to_string(),
+        ..Default::default()
+    };
+    let open = world
+        .client()
+        .list_explanations(by(&world.head, open))
+        .await
+        .unwrap();
+    assert_eq!(open.into_inner().explanations.len(), 3);
+
+    for (field, request) in [
+        (
+            "page_size",
+            pb::ListExplanationsRequest {
+                page_size: 201,
+                ..Default::default()
+            },
+        ),
+        (
+            "page_token",
+            pb::ListExplanationsRequest {
+                page_token: "x".to_owned(),
+                ..Default::default()
+            },
+        ),
+        (
+            "unit_id",
+            pb::ListExplanationsRequest {
+                unit_id: "x".to_owned(),
+                ..Default::default()
+            },
+        ),
+    ] {
+        let status = world
+            .client()
+            .list_explanations(by(&world.head, request))
+            .await
+            .unwrap_err();
+        assert_eq!(fields(&status), [field]);
+    }
+}
+
+#[sqlx::test]
+async fn deadlines_are_proposed_in_working_days(db: PgPool) {
+    let world = world(db).await;
+    let request = by(&world.head, pb::ListDeadlinesRequest {});
+    let deadlines = world
+        .client()
+        .list_deadlines(request)
+        .await
+        .unwrap()
+        .into_inner()
+        .deadlines;
+    let days: Vec<_> = deadlines
+        .iter()
+        .map(|deadline| deadline.working_days)
+        .collect();
+    assert_eq!(days, [1, 3, 5, 10]);
+    for pair in deadlines.windows(2) {
+        assert!(pair[0].deadline.unwrap().seconds < pair[1].deadline.unwrap().seconds);
+    }
+    let holidays: i64 =
+        sqlx::query_scalar("SELECT count(*) FROM holiday WHERE date >= '2025-01-01'")
+            .fetch_one(&world.db)
+            .await
+            .unwrap();
+    assert!(holidays > 30);
+}
