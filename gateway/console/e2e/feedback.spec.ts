@@ -3,7 +3,7 @@ import { expect, photo, signIn, test, watched } from "./city";
 test("a resident files with a photo, an officer answers, the resident tracks and rates", async ({ browser }) => {
   const resident = await watched(browser);
   await resident.goto("/portal.html");
-  const map = resident.locator('[data-map="ready"] svg');
+  const map = resident.locator('[data-map="ready"] > svg');
   await expect(map).toBeVisible();
   // The ward of the demonstration's case officer; then a click on the map itself.
   await resident.locator("[data-ward]").selectOption("26740");
