@@ -1,0 +1,1 @@
+//! Every method, every role, own and other unit.
