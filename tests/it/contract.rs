@@ -154,7 +154,11 @@ fn permissions_are_named_service_and_verb() {
         let access = option(&method, "civicmesh.options.v1.access").unwrap();
         if let Some(Value::String(name)) = access
             .has_field_by_name("permission")
-            .then(|| access.get_field_by_name("permission").map(|v| v.into_owned()))
+            .then(|| {
+                access
+                    .get_field_by_name("permission")
+                    .map(|v| v.into_owned())
+            })
             .flatten()
         {
             assert!(
@@ -233,10 +237,7 @@ fn named_in(path: Vec<i32>, message: &DescriptorProto, found: &mut Vec<(Vec<i32>
     let below = |kind: i32, number: i32| [path.as_slice(), &[kind, number]].concat();
     found.push((path.clone(), message.name().to_owned()));
     for (f, field) in (0..).zip(&message.field) {
-        found.push((
-            below(2, f),
-            format!("{}.{}", message.name(), field.name()),
-        ));
+        found.push((below(2, f), format!("{}.{}", message.name(), field.name())));
     }
     for (n, nested) in (0..).zip(&message.nested_type) {
         if !nested.options.as_ref().is_some_and(|o| o.map_entry()) {
@@ -260,7 +261,8 @@ fn the_embedded_descriptors_are_whole() {
     ] {
         let prefix = format!("civicmesh.{package}.v1");
         assert!(
-            pool.services().any(|service| service.package_name() == prefix),
+            pool.services()
+                .any(|service| service.package_name() == prefix),
             "{prefix} has no service"
         );
     }

@@ -48,19 +48,34 @@ async fn a_kill_amid_a_request_loses_nothing_and_writes_once() {
     let kept = leader.get(&format!("/v1/explanations/{id}")).await.ok();
     assert_eq!(kept["message"], asked["message"]);
     assert_eq!(kept["evidence"], asked["evidence"]);
-    assert_eq!(kept["thread"].as_array().unwrap().len(), 1, "{}", kept["thread"]);
+    assert_eq!(
+        kept["thread"].as_array().unwrap().len(),
+        1,
+        "{}",
+        kept["thread"]
+    );
     if let Some(mail) = &mail {
         mail.wait(HEAD, id, Duration::from_secs(20)).await;
         // When a later request's e-mail is there, whatever the first one still caused is there too.
         let other = city.rest("vicechair").await;
-        let later = other.post("/v1/explanations", &ask("And again?")).await.ok();
+        let later = other
+            .post("/v1/explanations", &ask("And again?"))
+            .await
+            .ok();
         let later = later["id"].as_str().unwrap();
         mail.wait(HEAD, later, Duration::from_secs(20)).await;
         let about = |id: &str| {
             let letters = mail.taken(HEAD);
-            letters.iter().filter(|letter| letter.text.contains(id)).count()
+            letters
+                .iter()
+                .filter(|letter| letter.text.contains(id))
+                .count()
         };
-        assert_eq!([about(id), about(later)], [1, 1], "each request is told once");
+        assert_eq!(
+            [about(id), about(later)],
+            [1, 1],
+            "each request is told once"
+        );
     }
 
     city.stop().await;
@@ -86,7 +101,10 @@ async fn failure(arguments: &[String]) -> String {
 async fn refuses_a_second_process(city: &City) {
     let port = city.url.rsplit(':').next().unwrap();
     let text = failure(&city.arguments(&format!("127.0.0.1:{port}"))).await;
-    assert!(text.contains("is taken") && text.contains("--listen"), "{text}");
+    assert!(
+        text.contains("is taken") && text.contains("--listen"),
+        "{text}"
+    );
     let text = failure(&city.arguments("127.0.0.1:0")).await;
     assert!(text.contains("another civicmesh runs in"), "{text}");
 }
@@ -98,19 +116,31 @@ async fn what_stops_a_start_is_told() {
     let data = format!("--data={}", folder.path().join("data").display());
     let up = |more: &[&str]| {
         let own = ["up", "--log=warn", &data];
-        own.iter().chain(more).map(ToString::to_string).collect::<Vec<_>>()
+        own.iter()
+            .chain(more)
+            .map(ToString::to_string)
+            .collect::<Vec<_>>()
     };
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap();
     let text = failure(&up(&[&format!("--listen={address}")])).await;
-    assert!(text.contains(&address.to_string()) && text.contains("is taken"), "{text}");
+    assert!(
+        text.contains(&address.to_string()) && text.contains("is taken"),
+        "{text}"
+    );
 
     let text = failure(&up(&["--listen=127.0.0.1:0", "--postgres=/nonexistent"])).await;
-    assert!(text.contains("--postgres") && text.contains("initdb"), "{text}");
+    assert!(
+        text.contains("--postgres") && text.contains("initdb"),
+        "{text}"
+    );
 
     let serve = ["serve", "identity", "--listen", &address.to_string()].map(ToOwned::to_owned);
     let text = failure(&serve).await;
-    assert!(text.contains(&address.to_string()) && text.contains("is taken"), "{text}");
+    assert!(
+        text.contains(&address.to_string()) && text.contains("is taken"),
+        "{text}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -126,7 +156,11 @@ async fn an_unprivileged_account_runs_it_too() {
     };
     let mut city = City::up(options).await;
     assert_ne!(fs::metadata(city.data().join("postgres")).unwrap().uid(), 0);
-    let answer = city.stranger().get("/.well-known/openid-configuration").await.ok();
+    let answer = city
+        .stranger()
+        .get("/.well-known/openid-configuration")
+        .await
+        .ok();
     assert_eq!(answer["issuer"], city.url);
     city.stop().await;
 }

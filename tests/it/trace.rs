@@ -25,8 +25,15 @@ impl Click {
 
     async fn send(&self, http: &Http, method: Method, path: &str, body: &Value) -> Value {
         let context = format!("00-{}-{}-01", self.trace, self.span);
-        let body = if body.is_null() { Bytes::new() } else { body.to_string().into() };
-        let headers = [("content-type", "application/json"), ("traceparent", &*context)];
+        let body = if body.is_null() {
+            Bytes::new()
+        } else {
+            body.to_string().into()
+        };
+        let headers = [
+            ("content-type", "application/json"),
+            ("traceparent", &*context),
+        ];
         http.send(method, path, &headers, body).await.ok()
     }
 }
@@ -67,11 +74,20 @@ async fn clicks_are_followed_to_the_statement_and_to_the_mail_server() {
 
 async fn a_click_reaches_the_database(spans: &Spans, leader: &Http) {
     let click = Click::new();
-    click.send(leader, Method::GET, "/v1/risk-items?page_size=20", &Value::Null).await;
+    click
+        .send(
+            leader,
+            Method::GET,
+            "/v1/risk-items?page_size=20",
+            &Value::Null,
+        )
+        .await;
     let is_statement = |span: &Seen| {
         span.process == "forecasting" && span.attributes.contains_key("db.query.text")
     };
-    let way = spans.way(&click.trace, &click.span, "a statement", is_statement).await;
+    let way = spans
+        .way(&click.trace, &click.span, "a statement", is_statement)
+        .await;
     print("from the click to the statement", &way);
     assert_eq!(processes(&way), ["gateway", "forecasting"]);
     let (first, last) = (&way[0], &way[way.len() - 1]);
@@ -89,15 +105,29 @@ async fn a_request_reaches_the_mail_server(spans: &Spans, leader: &Http, world: 
         "deadline": deadline,
         "message": "Vì sao giải ngân chậm?",
     }));
-    click.send(leader, Method::POST, "/v1/explanations", &body).await;
-    let is_sending = |span: &Seen| {
-        span.process == "notifications" && span.name.to_lowercase().contains("smtp")
-    };
-    let way = spans.way(&click.trace, &click.span, "an SMTP conversation", is_sending).await;
+    click
+        .send(leader, Method::POST, "/v1/explanations", &body)
+        .await;
+    let is_sending =
+        |span: &Seen| span.process == "notifications" && span.name.to_lowercase().contains("smtp");
+    let way = spans
+        .way(
+            &click.trace,
+            &click.span,
+            "an SMTP conversation",
+            is_sending,
+        )
+        .await;
     print("from the click to the mail server", &way);
-    assert_eq!(processes(&way), ["gateway", "explanations", "notifications"]);
+    assert_eq!(
+        processes(&way),
+        ["gateway", "explanations", "notifications"]
+    );
     let length = way[way.len() - 1].length;
-    assert!(length > Duration::ZERO && length < Duration::from_secs(5), "{length:?}");
+    assert!(
+        length > Duration::ZERO && length < Duration::from_secs(5),
+        "{length:?}"
+    );
     // Each hop's server span hangs below the client span of the hop before.
     for pair in way.windows(2) {
         assert_eq!(pair[1].parent, pair[0].id, "{pair:?}");

@@ -29,16 +29,26 @@ pub struct Browser {
 
 impl Browser {
     /// Opens a page of the console and signs in; ends where the sign-in led to.
-    pub async fn sign_in(origin: &str, login: &str, password: &str, return_to: &str) -> (Self, String) {
+    pub async fn sign_in(
+        origin: &str,
+        login: &str,
+        password: &str,
+        return_to: &str,
+    ) -> (Self, String) {
         let http = Http::new(origin);
-        let start = http.get_with("/auth/sign-in", &[("return_to", return_to)]).await;
+        let start = http
+            .open(&format!(
+                "/auth/sign-in?{}",
+                form(&[("return_to", return_to)])
+            ))
+            .await;
         let page = follow(&http, start).await;
         let answer = fill(&http, &page, login, password).await;
         let mut location = redirect(&answer);
         // The provider's redirect to the door's callback, and from there to the page wanted.
         for _ in 0..4 {
             if location.contains("/auth/callback") || location.contains("/oauth2/") {
-                location = redirect(&http.get(&location).await);
+                location = redirect(&http.open(&location).await);
             }
         }
         (Self { http }, location)
@@ -147,7 +157,9 @@ pub(crate) async fn program_token(origin: &str, login: &str, password: &str) -> 
         ("code_challenge", &challenge),
         ("code_challenge_method", "S256"),
     ];
-    let start = http.get(&format!("/oauth2/authorize?{}", form(&query))).await;
+    let start = http
+        .open(&format!("/oauth2/authorize?{}", form(&query)))
+        .await;
     let page = follow(&http, start).await;
     let location = redirect(&fill(&http, &page, login, password).await);
     assert!(location.starts_with(REDIRECT), "{location}");
@@ -174,7 +186,7 @@ async fn follow(http: &Http, mut answer: Answer) -> Answer {
         if !answer.status.is_redirection() {
             break;
         }
-        answer = http.get(&redirect(&answer)).await;
+        answer = http.open(&redirect(&answer)).await;
     }
     assert_eq!(answer.status, StatusCode::OK, "{}", answer.text());
     answer

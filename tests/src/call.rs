@@ -1,5 +1,7 @@
 //! Any method of the contract by its name, requests and answers as JSON.
 
+use std::time::Duration;
+
 use bytes::{Buf, BufMut, Bytes};
 use http::uri::PathAndQuery;
 use prost::Message;
@@ -12,6 +14,9 @@ use tonic::{
     transport::Channel,
 };
 use tonic_types::StatusExt;
+
+/// How long the first message of a stream is waited for.
+const FIRST: Duration = Duration::from_millis(250);
 
 /// The methods of the whole contract.
 #[must_use]
@@ -67,11 +72,7 @@ pub async fn call(
     for (name, value) in metadata {
         headers.insert(*name, text(value));
     }
-    let path = format!(
-        "/{}/{}",
-        method.parent_service().full_name(),
-        method.name()
-    );
+    let path = format!("/{}/{}", method.parent_service().full_name(), method.name());
     let path = PathAndQuery::try_from(path).unwrap();
     let mut client = tonic::client::Grpc::new(channel).max_decoding_message_size(64 << 20);
     let unreachable = |error: tonic::transport::Error| Status::unavailable(format!("{error:?}"));
@@ -79,7 +80,11 @@ pub async fn call(
     let answer = if method.is_server_streaming() {
         let stream = client.server_streaming(request, path, Raw).await?;
         let mut stream = stream.into_inner();
-        stream.message().await?.unwrap_or_default()
+        // A stream that was let in may have nothing to say yet; a refusal comes at once.
+        match tokio::time::timeout(FIRST, stream.message()).await {
+            Ok(message) => message?.unwrap_or_default(),
+            Err(_) => Bytes::new(),
+        }
     } else {
         client.unary(request, path, Raw).await?.into_inner()
     };

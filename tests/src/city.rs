@@ -10,10 +10,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use base64::{Engine, engine::general_purpose::STANDARD};
 use sha2::{Digest, Sha256};
 use sqlx::{Connection, PgConnection};
 use tempfile::TempDir;
+use tokio::sync::Mutex;
 use tonic::transport::Endpoint;
 use tonic_health::pb::{
     HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient,
@@ -48,6 +48,8 @@ pub struct Options {
     pub empty: bool,
     /// The account it runs as; this test's own if absent.
     pub user: Option<&'static str>,
+    /// More settings of the gateway, where it is a process of its own.
+    pub gateway: &'static [&'static str],
 }
 
 /// A running city. Ends, and leaves nothing behind, when dropped.
@@ -63,6 +65,7 @@ pub struct City {
     options: Options,
     processes: Vec<Process>,
     databases: Vec<String>,
+    tokens: Mutex<BTreeMap<String, String>>,
     folder: TempDir,
 }
 
@@ -83,6 +86,7 @@ impl City {
             options,
             processes: Vec::new(),
             databases: Vec::new(),
+            tokens: Mutex::default(),
             folder,
         };
         city.launch().await;
@@ -140,6 +144,7 @@ impl City {
     /// Starts `up` again in the same folder.
     pub async fn restart(&mut self) {
         self.processes.clear();
+        self.tokens.lock().await.clear();
         self.launch().await;
     }
 
@@ -150,7 +155,11 @@ impl City {
         }
         for process in &mut self.processes {
             let status = process.ended(Duration::from_secs(30)).await;
-            assert!(status.success(), "{status}: {}", process.output().join("\n"));
+            assert!(
+                status.success(),
+                "{status}: {}",
+                process.output().join("\n")
+            );
         }
     }
 
@@ -196,6 +205,7 @@ impl City {
             options,
             processes: Vec::new(),
             databases: Vec::new(),
+            tokens: Mutex::default(),
             folder,
         };
         city.write_secrets();
@@ -228,9 +238,7 @@ impl City {
             clients.push_str(&format!("{name} {hash}\n"));
         }
         fs::write(self.folder.path().join("clients"), clients).unwrap();
-        let halves = [rand::random::<[u8; 32]>(), rand::random::<[u8; 32]>()];
-        let key = STANDARD.encode(halves.concat());
-        fs::write(self.folder.path().join("session.key"), key).unwrap();
+        fs::write(self.folder.path().join("cookie-key"), secret()).unwrap();
     }
 
     fn discovery(&self) -> String {
@@ -260,7 +268,10 @@ impl City {
         }
         match name {
             "identity" => {
-                arguments.push(format!("--clients-file={}", folder.join("clients").display()));
+                arguments.push(format!(
+                    "--clients-file={}",
+                    folder.join("clients").display()
+                ));
             }
             "notifications" => {
                 let smtp = self.options.smtp.iter();
@@ -268,14 +279,16 @@ impl City {
             }
             "gateway" => {
                 arguments.push(format!("--console={}", console(folder).display()));
-                let key = folder.join("session.key");
-                arguments.push(format!("--session-key={}", key.display()));
+                let key = folder.join("cookie-key");
+                arguments.push(format!("--cookie-key-file={}", key.display()));
+                arguments.extend(self.options.gateway.iter().map(ToString::to_string));
             }
             _ => {}
         }
         arguments.extend_from_slice(more);
         let title = format!("civicmesh serve {name}");
-        self.processes.push(Process::start(&title, &arguments, None));
+        self.processes
+            .push(Process::start(&title, &arguments, None));
     }
 
     async fn load_demonstration(&self) {
@@ -303,14 +316,37 @@ impl City {
         connect(&self.url, Some(&self.token(login).await))
     }
 
+    /// A service's own token, for its secret.
+    pub async fn service_token(&self, name: &str) -> String {
+        let body = serde_json::json!({"clientId": name, "clientSecret": self.secrets[name]});
+        let answer = self.stranger().post("/v1/service-tokens", &body).await.ok();
+        answer["accessToken"].as_str().unwrap().to_owned()
+    }
+
+    /// The address of a service's database, when each is a process of its own.
+    #[must_use]
+    pub fn database(&self, name: &str) -> String {
+        let index = SERVICES
+            .iter()
+            .position(|service| *service == name)
+            .unwrap();
+        database_url(&server(), &self.databases[index])
+    }
+
     /// A person's browser after signing in.
     pub async fn browser(&self, login: &str) -> Browser {
         Browser::sign_in(&self.url, login, PASSWORD, "/").await.0
     }
 
-    /// A person's access token.
+    /// A person's access token; each person signs in once, for the tokens outlive a test.
     pub async fn token(&self, login: &str) -> String {
-        browser::program_token(&self.url, login, PASSWORD).await
+        let mut tokens = self.tokens.lock().await;
+        if let Some(token) = tokens.get(login) {
+            return token.clone();
+        }
+        let token = browser::program_token(&self.url, login, PASSWORD).await;
+        tokens.insert(login.to_owned(), token.clone());
+        token
     }
 
     /// Somebody without an account, over REST.
@@ -336,7 +372,10 @@ impl Drop for City {
             let mut psql = Command::new("psql");
             psql.arg("-q").arg(server());
             for database in &self.databases {
-                psql.args(["-c", &format!("DROP DATABASE IF EXISTS {database} WITH (FORCE)")]);
+                psql.args([
+                    "-c",
+                    &format!("DROP DATABASE IF EXISTS {database} WITH (FORCE)"),
+                ]);
             }
             let _ = psql.status();
         }
@@ -352,7 +391,10 @@ fn folder() -> TempDir {
 
 /// The console as it was built, or a page that stands for it.
 fn console(folder: &Path) -> PathBuf {
-    let built = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../gateway/console/dist"));
+    let built = Path::new(concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../gateway/console/dist"
+    ));
     if built.join("index.html").exists() {
         return built.to_owned();
     }
@@ -384,14 +426,21 @@ fn server() -> String {
 fn database_url(server: &str, name: &str) -> String {
     let (address, query) = server.split_once('?').unwrap_or((server, ""));
     let (host, _) = address.rsplit_once('/').unwrap();
-    let query = if query.is_empty() { String::new() } else { format!("?{query}") };
+    let query = if query.is_empty() {
+        String::new()
+    } else {
+        format!("?{query}")
+    };
     format!("{host}/{name}{query}")
 }
 
 async fn create_database(server: &str, name: &str) {
     let mut postgres = PgConnection::connect(server).await.unwrap();
     let statement = sqlx::AssertSqlSafe(format!("CREATE DATABASE {name}"));
-    sqlx::raw_sql(statement).execute(&mut postgres).await.unwrap();
+    sqlx::raw_sql(statement)
+        .execute(&mut postgres)
+        .await
+        .unwrap();
     postgres.close().await.unwrap();
 }
 
@@ -401,7 +450,9 @@ async fn wait_until_serving(name: &str, address: SocketAddr) {
         .connect_lazy();
     eventually(&format!("{name} serves"), START, async || {
         let mut health = HealthClient::new(channel.clone());
-        let request = HealthCheckRequest { service: String::new() };
+        let request = HealthCheckRequest {
+            service: String::new(),
+        };
         let answer = health.check(request).await.ok()?.into_inner();
         (answer.status() == ServingStatus::Serving).then_some(())
     })
@@ -425,7 +476,11 @@ fn tree_memory(root: u32) -> u64 {
         sum += share.unwrap_or_default();
         let below = fs::read_to_string(format!("/proc/{id}/task/{id}/children"));
         let below = below.unwrap_or_default();
-        open.extend(below.split_whitespace().filter_map(|id| id.parse::<u32>().ok()));
+        open.extend(
+            below
+                .split_whitespace()
+                .filter_map(|id| id.parse::<u32>().ok()),
+        );
     }
     sum
 }

@@ -57,7 +57,6 @@ impl Answer {
     ///
     /// # Panics
     /// When it was not.
-    #[must_use]
     pub fn ok(&self) -> Value {
         assert!(self.status.is_success(), "{} {}", self.status, self.text());
         self.json()
@@ -106,6 +105,16 @@ impl Http {
     /// Gets a path of the gateway, or a whole address.
     pub async fn get(&self, path: &str) -> Answer {
         self.send(Method::GET, path, &[], Bytes::new()).await
+    }
+
+    /// Opens a page as a browser's address line does.
+    pub async fn open(&self, path: &str) -> Answer {
+        let headers = [
+            ("accept", "text/html,application/xhtml+xml"),
+            ("sec-fetch-mode", "navigate"),
+            ("sec-fetch-dest", "document"),
+        ];
+        self.send(Method::GET, path, &headers, Bytes::new()).await
     }
 
     /// Gets a path with query parameters.

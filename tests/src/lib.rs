@@ -33,10 +33,7 @@ pub async fn eventually<T, F: Future<Output = Option<T>>>(
         if let Some(found) = probe().await {
             return found;
         }
-        assert!(
-            Instant::now() < deadline,
-            "not within {limit:?}: {what}"
-        );
+        assert!(Instant::now() < deadline, "not within {limit:?}: {what}");
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
 }

@@ -101,11 +101,15 @@ impl MailServer {
 
     /// Waits for a message to a recipient whose text or HTML holds something.
     pub async fn wait(&self, recipient: &str, holds: &str, limit: Duration) -> Mail {
-        eventually(&format!("an e-mail to {recipient} with {holds:?}"), limit, async || {
-            self.taken(recipient)
-                .into_iter()
-                .find(|mail| mail.text.contains(holds) || mail.html.contains(holds))
-        })
+        eventually(
+            &format!("an e-mail to {recipient} with {holds:?}"),
+            limit,
+            async || {
+                self.taken(recipient)
+                    .into_iter()
+                    .find(|mail| mail.text.contains(holds) || mail.html.contains(holds))
+            },
+        )
         .await
     }
 }

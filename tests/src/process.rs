@@ -89,10 +89,7 @@ impl Process {
     pub async fn line_with(&mut self, text: &str, limit: Duration) -> String {
         let deadline = tokio::time::Instant::now() + limit;
         loop {
-            let found = self
-                .output()
-                .into_iter()
-                .find(|line| line.contains(text));
+            let found = self.output().into_iter().find(|line| line.contains(text));
             if let Some(line) = found {
                 return line;
             }

@@ -171,10 +171,18 @@ impl TraceService for Spans {
     ) -> Result<Response<ExportTraceServiceResponse>, Status> {
         let mut kept = self.0.lock().unwrap();
         for resource in request.into_inner().resource_spans {
-            let own = resource.resource.map(|resource| attributes(&resource.attributes));
+            let own = resource
+                .resource
+                .map(|resource| attributes(&resource.attributes));
             let process = own.and_then(|own| own.get("service.name").cloned());
-            for span in resource.scope_spans.into_iter().flat_map(|scope| scope.spans) {
-                let length = span.end_time_unix_nano.saturating_sub(span.start_time_unix_nano);
+            for span in resource
+                .scope_spans
+                .into_iter()
+                .flat_map(|scope| scope.spans)
+            {
+                let length = span
+                    .end_time_unix_nano
+                    .saturating_sub(span.start_time_unix_nano);
                 kept.push(Seen {
                     process: process.clone().unwrap_or_default(),
                     trace: hexadecimal(&span.trace_id),
@@ -187,7 +195,7 @@ impl TraceService for Spans {
                 });
             }
         }
-        Ok(Response::default())
+        Ok(Response::new(ExportTraceServiceResponse::default()))
     }
 }
 
@@ -200,7 +208,7 @@ impl MetricsService for Ignored {
         &self,
         _: Request<ExportMetricsServiceRequest>,
     ) -> Result<Response<ExportMetricsServiceResponse>, Status> {
-        Ok(Response::default())
+        Ok(Response::new(ExportMetricsServiceResponse::default()))
     }
 }
 
@@ -210,7 +218,7 @@ impl LogsService for Ignored {
         &self,
         _: Request<ExportLogsServiceRequest>,
     ) -> Result<Response<ExportLogsServiceResponse>, Status> {
-        Ok(Response::default())
+        Ok(Response::new(ExportLogsServiceResponse::default()))
     }
 }
 

@@ -1,7 +1,7 @@
 //! The one binary of civicmesh: everything on one machine (`up`), or one service of the mesh (`serve`).
 
 pub mod cluster;
-mod demo;
+pub mod demo;
 pub mod up;
 
 use std::{fs, io::Write, os::unix::fs::OpenOptionsExt, path::Path};

@@ -1,4 +1,4 @@
-//! `serve` runs one service of the mesh, `up` all of them; nothing else lives here.
+//! `serve` runs one service of the mesh, `up` all of them, `demo` fills a mesh; nothing else lives here.
 
 use anyhow::Context;
 use clap::{Args, Parser, Subcommand};
@@ -23,6 +23,8 @@ enum Command {
     /// Runs one service of the mesh
     #[command(subcommand)]
     Serve(Box<Service>),
+    /// Loads the demonstration city into a running mesh, as the client `civicmesh`; a repeat adds nothing
+    Demo(Box<Wrapped<chassis::Config>>),
 }
 
 #[derive(Subcommand)]
@@ -65,6 +67,11 @@ macro_rules! serve {
 async fn main() -> anyhow::Result<()> {
     match Cli::parse().command {
         Command::Up(options) => civicmesh::up::run(options, shutdown()?).await,
+        Command::Demo(wrapped) => {
+            let _telemetry = chassis::telemetry::init(&wrapped.config, "civicmesh")?;
+            let mesh = chassis::Mesh::new("civicmesh", &wrapped.config)?;
+            civicmesh::demo::load(&mesh).await
+        }
         Command::Serve(service) => match *service {
             Service::Identity(wrapped) => serve!(identity, wrapped.config),
             Service::Indicators(wrapped) => serve!(indicators, wrapped.config),

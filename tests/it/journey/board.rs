@@ -10,7 +10,8 @@ use proto::{
     },
     gateway::v1::{LiveTopic, WatchRequest},
     indicators::v1::{
-        CreateSubmissionRequest, SubmissionState, submission_service_client::SubmissionServiceClient,
+        CreateSubmissionRequest, SubmissionState,
+        submission_service_client::SubmissionServiceClient,
     },
 };
 use serde_json::{Value, json};
@@ -35,9 +36,13 @@ pub async fn follows_figures(city: &City, world: &World) {
     let mut live = watch(&leader).await;
     let mut measured = Vec::new();
     for (code, value) in OCTOBER {
-        measured.push(approval_reaches_the_board(city, world, &leader, &mut live, code, value).await);
+        measured
+            .push(approval_reaches_the_board(city, world, &leader, &mut live, code, value).await);
     }
-    eprintln!("approval to changed board: median {:.0?} of {measured:.0?}", median(measured.clone()));
+    eprintln!(
+        "approval to changed board: median {:.0?} of {measured:.0?}",
+        median(measured.clone())
+    );
     assert!(median(measured) <= Duration::from_secs(2));
     the_worst_comes_first(city).await;
 }
@@ -72,7 +77,9 @@ async fn wrong_numbers_are_refused(city: &City, world: &World) {
             request_id: e2e::request_id(),
             indicator_id: world.disbursement.clone(),
             unit_id: world.city.clone(),
-            period: Some(Period { code: "2026-10".to_owned() }),
+            period: Some(Period {
+                code: "2026-10".to_owned(),
+            }),
             value: value.to_owned(),
             ..Default::default()
         };
@@ -80,7 +87,11 @@ async fn wrong_numbers_are_refused(city: &City, world: &World) {
         assert_eq!(refused.code(), Code::InvalidArgument, "{value:?}");
         assert_eq!(e2e::call::fields(&refused), ["value"], "{value:?}");
     }
-    for (period, field) in [("2026-Q4", "period"), ("2099-01", "period"), ("2026-13", "period")] {
+    for (period, field) in [
+        ("2026-Q4", "period"),
+        ("2099-01", "period"),
+        ("2026-13", "period"),
+    ] {
         let body = json!({
             "indicatorId": world.disbursement,
             "unitId": world.city,
@@ -91,7 +102,10 @@ async fn wrong_numbers_are_refused(city: &City, world: &World) {
         assert_eq!(refused.status, 400, "{period}: {}", refused.text());
         let named = refused.json();
         let named = fields(&named);
-        assert!(named.iter().all(|name| name.starts_with(field)), "{period}: {named:?}");
+        assert!(
+            named.iter().all(|name| name.starts_with(field)),
+            "{period}: {named:?}"
+        );
         assert!(!named.is_empty(), "{period}");
     }
 }
@@ -117,10 +131,14 @@ async fn nobody_approves_the_own_figure(city: &City, world: &World) {
         "period": {"code": "2026-10"},
         "value": "3190",
     }));
-    let submission = eventually("the grant holds everywhere", Duration::from_secs(5), async || {
-        let answer = approver.post("/v1/submissions", &own).await;
-        answer.status.is_success().then(|| answer.json())
-    })
+    let submission = eventually(
+        "the grant holds everywhere",
+        Duration::from_secs(5),
+        async || {
+            let answer = approver.post("/v1/submissions", &own).await;
+            answer.status.is_success().then(|| answer.json())
+        },
+    )
     .await;
     eprintln!("a new grant holds after {:.0?}", begun.elapsed());
     let refused = approve(&approver, &submission).await;
@@ -131,7 +149,10 @@ async fn nobody_approves_the_own_figure(city: &City, world: &World) {
     assert_eq!(refused.status, 403, "{}", refused.text());
     // Sent back, so that the month is free again.
     let head = city.rest("finance.head").await;
-    let path = format!("/v1/submissions/{}:return", submission["id"].as_str().unwrap());
+    let path = format!(
+        "/v1/submissions/{}:return",
+        submission["id"].as_str().unwrap()
+    );
     let back = json!({"etag": submission["etag"], "reason": "Chỉ để thử quyền."});
     let back = head.post(&path, &request(back)).await.ok();
     assert_eq!(back["state"], "SUBMISSION_STATE_RETURNED");
@@ -139,24 +160,32 @@ async fn nobody_approves_the_own_figure(city: &City, world: &World) {
     let path = format!("/v1/grants/{}:revoke", grant["id"].as_str().unwrap());
     let begun = Instant::now();
     admin.post(&path, &request(json!({}))).await.ok();
-    eventually("the withdrawn grant has ended everywhere", Duration::from_secs(5), async || {
-        let body = request(json!({
-            "indicatorId": both,
-            "unitId": world.city,
-            "period": {"code": "2026-10"},
-            "value": "3190",
-            "draft": true,
-        }));
-        let answer = approver.post("/v1/submissions", &body).await;
-        (answer.status == 403).then_some(())
-    })
+    eventually(
+        "the withdrawn grant has ended everywhere",
+        Duration::from_secs(5),
+        async || {
+            let body = request(json!({
+                "indicatorId": both,
+                "unitId": world.city,
+                "period": {"code": "2026-10"},
+                "value": "3190",
+                "draft": true,
+            }));
+            let answer = approver.post("/v1/submissions", &body).await;
+            (answer.status == 403).then_some(())
+        },
+    )
     .await;
     eprintln!("a withdrawn grant has ended after {:.0?}", begun.elapsed());
 }
 
 async fn approve(rest: &Http, submission: &Value) -> e2e::Answer {
-    let path = format!("/v1/submissions/{}:approve", submission["id"].as_str().unwrap());
-    rest.post(&path, &request(json!({"etag": submission["etag"]}))).await
+    let path = format!(
+        "/v1/submissions/{}:approve",
+        submission["id"].as_str().unwrap()
+    );
+    rest.post(&path, &request(json!({"etag": submission["etag"]})))
+        .await
 }
 
 /// Enters and approves a figure of the city; the answer is how long the open board took to show it.
@@ -177,9 +206,11 @@ async fn approval_reaches_the_board(
     let approved = approve(&approver, &submission).await.ok();
     assert_eq!(approved["state"], "SUBMISSION_STATE_APPROVED");
     let changed = format!("{id}/{}", world.city);
-    live.until(&format!("{code} on the board"), Duration::from_secs(10), |message| {
-        message.topic() == LiveTopic::Risk && message.id == changed
-    })
+    live.until(
+        &format!("{code} on the board"),
+        Duration::from_secs(10),
+        |message| message.topic() == LiveTopic::Risk && message.id == changed,
+    )
     .await;
     let query = [("indicator_id", id.as_str()), ("unit_id", &world.city)];
     let board = leader.http.get_with("/v1/risk-items", &query).await.ok();
@@ -199,11 +230,17 @@ async fn enter(city: &City, world: &World, id: &str, period: &str, value: &str) 
         request_id: e2e::request_id(),
         indicator_id: id.to_owned(),
         unit_id: world.city.clone(),
-        period: Some(Period { code: period.to_owned() }),
+        period: Some(Period {
+            code: period.to_owned(),
+        }),
         value: value.to_owned(),
         ..Default::default()
     };
-    let first = rpc.create_submission(message.clone()).await.unwrap().into_inner();
+    let first = rpc
+        .create_submission(message.clone())
+        .await
+        .unwrap()
+        .into_inner();
     assert_eq!(first.state(), SubmissionState::Submitted);
     let again = rpc.create_submission(message).await.unwrap().into_inner();
     assert_eq!(first, again, "the same request gets the same answer");
@@ -216,12 +253,16 @@ pub async fn report(city: &City, world: &World, id: &str, period: &str, value: &
     let approver = city.rest("finance.approver").await;
     approve(&approver, &submission).await.ok();
     let leader = city.rest("chairman").await;
-    eventually("the board shows the later figure", Duration::from_secs(10), async || {
-        let query = [("indicator_id", id), ("unit_id", world.city.as_str())];
-        let board = leader.get_with("/v1/risk-items", &query).await.ok();
-        let last = &board["items"][0]["lastObservation"];
-        (last["period"]["code"] == period).then_some(())
-    })
+    eventually(
+        "the board shows the later figure",
+        Duration::from_secs(10),
+        async || {
+            let query = [("indicator_id", id), ("unit_id", world.city.as_str())];
+            let board = leader.get_with("/v1/risk-items", &query).await.ok();
+            let last = &board["items"][0]["lastObservation"];
+            (last["period"]["code"] == period).then_some(())
+        },
+    )
     .await;
 }
 
@@ -232,7 +273,12 @@ async fn the_worst_comes_first(city: &City) {
         page_size: 500,
         ..Default::default()
     };
-    let board = rpc.list_risk_items(request).await.unwrap().into_inner().items;
+    let board = rpc
+        .list_risk_items(request)
+        .await
+        .unwrap()
+        .into_inner()
+        .items;
     assert!(board.len() >= 40, "{} items", board.len());
     let rank = |status: RiskStatus| match status {
         RiskStatus::Missed => 0,

@@ -25,7 +25,10 @@ async fn list(rest: &Http, path: &str, query: &[(&str, &str)], name: &str) -> Ve
         }
         let page = rest.get_with(path, &query).await.ok();
         all.extend(page[name].as_array().unwrap().iter().cloned());
-        page["nextPageToken"].as_str().unwrap().clone_into(&mut token);
+        page["nextPageToken"]
+            .as_str()
+            .unwrap()
+            .clone_into(&mut token);
         if token.is_empty() {
             return all;
         }
@@ -80,7 +83,10 @@ async fn catalogue(rest: &Http) {
     let indicators = list(rest, "/v1/indicators", &[("page_size", "50")], "indicators").await;
     assert_eq!(indicators.len(), 66);
     let of_finance = rest
-        .get_with("/v1/indicators", &[("query", "giai ngan"), ("field_code", "T04")])
+        .get_with(
+            "/v1/indicators",
+            &[("query", "giai ngan"), ("field_code", "T04")],
+        )
         .await
         .ok();
     let found = of_finance["indicators"].as_array().unwrap();
@@ -90,7 +96,14 @@ async fn catalogue(rest: &Http) {
 async fn figures(rest: &Http, world: &World) {
     let mut printed = 0;
     let mut made_up = 0;
-    for indicator in list(rest, "/v1/indicators", &[("page_size", "200")], "indicators").await {
+    for indicator in list(
+        rest,
+        "/v1/indicators",
+        &[("page_size", "200")],
+        "indicators",
+    )
+    .await
+    {
         let query = [
             ("indicator_id", indicator["id"].as_str().unwrap()),
             ("unit_id", &world.city),
@@ -114,7 +127,9 @@ async fn figures(rest: &Http, world: &World) {
 
     let query = [("unit_id", world.city.as_str()), ("page_size", "2000")];
     let targets = list(rest, "/v1/targets", &query, "targets").await;
-    let printed = targets.iter().filter(|target| target["illustrative"] == false);
+    let printed = targets
+        .iter()
+        .filter(|target| target["illustrative"] == false);
     assert!(printed.count() >= 5, "plans as printed");
     assert!(targets.iter().all(|target| target["source"] != ""));
 }

@@ -6,7 +6,8 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 use e2e::{Browser, City, Http, MailServer, PASSWORD};
 use proto::{
     explanations::v1::{
-        GetExplanationRequest, ThreadEntryKind, explanation_service_client::ExplanationServiceClient,
+        GetExplanationRequest, ThreadEntryKind,
+        explanation_service_client::ExplanationServiceClient,
     },
     gateway::v1::LiveTopic,
 };
@@ -22,7 +23,10 @@ pub async fn goes_its_way(city: &City, world: &World, mail: Option<&MailServer>)
     let mut live = board::watch(&leader).await;
     let asked = ask(&leader.http, world).await;
     let id = asked["id"].as_str().unwrap().to_owned();
-    let told_at = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs_f64();
+    let told_at = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap()
+        .as_secs_f64();
     live.until("the request", Duration::from_secs(5), |message| {
         message.topic() == LiveTopic::Explanation && message.id == id
     })
@@ -33,15 +37,35 @@ pub async fn goes_its_way(city: &City, world: &World, mail: Option<&MailServer>)
         None => city.browser("finance.head").await,
     };
     let evidence = asked["evidence"].clone();
-    assert_eq!(evidence["item"]["lastObservation"]["period"]["code"], "2026-10");
-    assert!(!evidence["forecast"]["history"].as_array().unwrap().is_empty());
+    assert_eq!(
+        evidence["item"]["lastObservation"]["period"]["code"],
+        "2026-10"
+    );
+    assert!(
+        !evidence["forecast"]["history"]
+            .as_array()
+            .unwrap()
+            .is_empty()
+    );
 
     let attachment = upload(&head.http, &id).await;
     let answered = answer(&head.http, &id, "Vướng giải phóng mặt bằng.", &attachment).await;
     assert_eq!(answered["state"], "EXPLANATION_STATE_ANSWERED");
-    let returned = decide(&leader.http, &id, "return", json!({"reason": "Say which projects."})).await;
+    let returned = decide(
+        &leader.http,
+        &id,
+        "return",
+        json!({"reason": "Say which projects."}),
+    )
+    .await;
     assert_eq!(returned["state"], "EXPLANATION_STATE_RETURNED");
-    answer(&head.http, &id, "Ba dự án: Vành đai 3, Rạch Xuyên Tâm, QL13.", &attachment).await;
+    answer(
+        &head.http,
+        &id,
+        "Ba dự án: Vành đai 3, Rạch Xuyên Tâm, QL13.",
+        &attachment,
+    )
+    .await;
     let accepted = decide(&leader.http, &id, "accept", json!({"note": "Good."})).await;
     assert_eq!(accepted["state"], "EXPLANATION_STATE_ACCEPTED");
     assert_eq!(accepted["commitmentDate"], remedy_date());
@@ -88,30 +112,47 @@ async fn open_from_mail(city: &City, mail: &MailServer, asked: &Value, told_at: 
     let id = asked["id"].as_str().unwrap();
     let letter = mail.wait(HEAD, id, Duration::from_secs(10)).await;
     let took = letter.time - told_at;
-    eprintln!("request to e-mail at the server: {:.0} ms; {:?}", took * 1e3, letter.subject);
+    eprintln!(
+        "request to e-mail at the server: {:.0} ms; {:?}",
+        took * 1e3,
+        letter.subject
+    );
     assert!(took <= 2.0, "{took} s");
     let vietnamese = "ạảấầẩậắằặẹẻẽếềểễệịọỏốồổỗộớờởợụủứừửựỳỵỷỹđ";
     assert!(
-        letter.text.chars().any(|letter| vietnamese.contains(letter)),
+        letter
+            .text
+            .chars()
+            .any(|letter| vietnamese.contains(letter)),
         "in the person's language: {}",
         letter.text
     );
     assert!(!letter.message_id.is_empty());
 
-    let from = letter.text.find(&city.url).unwrap_or_else(|| panic!("no link: {}", letter.text));
+    let from = letter
+        .text
+        .find(&city.url)
+        .unwrap_or_else(|| panic!("no link: {}", letter.text));
     let link: String = letter.text[from..]
         .chars()
         .take_while(|letter| !letter.is_whitespace() && !"<>\"".contains(*letter))
         .collect();
     let path = &link[city.url.len()..];
-    let page = city.stranger().get(path).await;
+    let page = city.stranger().open(path).await;
     assert_eq!(page.status, 200, "the console answers {path}");
-    assert!(page.header("content-type").starts_with("text/html"), "{:?}", page.headers);
+    assert!(
+        page.header("content-type").starts_with("text/html"),
+        "{:?}",
+        page.headers
+    );
     let refused = city.stranger().get(&format!("/v1/explanations/{id}")).await;
     assert_eq!(refused.status, 401);
 
     let (head, landed) = Browser::sign_in(&city.url, "finance.head", PASSWORD, path).await;
-    assert!(landed.ends_with(path), "after sign-in at {landed}, wanted {path}");
+    assert!(
+        landed.ends_with(path),
+        "after sign-in at {landed}, wanted {path}"
+    );
     let opened = head.http.get(&format!("/v1/explanations/{id}")).await.ok();
     assert_eq!(opened["state"], "EXPLANATION_STATE_SEEN", "{opened}");
     head
@@ -187,9 +228,16 @@ async fn the_thread_tells_all(city: &City, id: &str) {
         ]
     );
     for entry in &told.thread {
-        assert!(!entry.actor_name.is_empty() && entry.create_time.is_some(), "{entry:?}");
+        assert!(
+            !entry.actor_name.is_empty() && entry.create_time.is_some(),
+            "{entry:?}"
+        );
     }
-    let times: Vec<_> = told.thread.iter().map(|entry| entry.create_time.unwrap()).collect();
+    let times: Vec<_> = told
+        .thread
+        .iter()
+        .map(|entry| entry.create_time.unwrap())
+        .collect();
     assert!(times.is_sorted_by_key(|time| (time.seconds, time.nanos)));
 }
 
@@ -203,7 +251,12 @@ async fn documents_are_kept(leader: &Http, city: &City, id: &str, attachment: &V
     assert_eq!(document.header("content-type"), "application/pdf");
     assert_eq!(document.body, PDF);
     let elsewhere = city.rest("health.head").await.get(&path).await;
-    assert_eq!(elsewhere.status, 404, "another department's: {}", elsewhere.text());
+    assert_eq!(
+        elsewhere.status,
+        404,
+        "another department's: {}",
+        elsewhere.text()
+    );
 }
 
 /// A later figure changes the board, never what was known when the question was asked.
@@ -233,5 +286,8 @@ async fn each_step_is_told_once(mail: &MailServer, id: &str) {
         assert_eq!(ids.len(), expected, "each its own Message-ID: {ids:?}");
     }
     let letter = &about(LEADER)[0];
-    assert!(letter.text.is_ascii() || letter.language == "en" || letter.text.contains(" the "), "{letter:?}");
+    assert!(
+        letter.text.is_ascii() || letter.language == "en" || letter.text.contains(" the "),
+        "{letter:?}"
+    );
 }

@@ -38,7 +38,10 @@ pub async fn is_answered(city: &City, world: &World) {
     })
     .await;
     assert_eq!(item["placeUnitId"], place["id"]);
-    assert_eq!(item["unitId"], place["id"], "waste goes to the ward of the place");
+    assert_eq!(
+        item["unitId"], place["id"],
+        "waste goes to the ward of the place"
+    );
     assert_eq!(item["state"], "FEEDBACK_STATE_ROUTED");
     assert_eq!(item["routedLate"], false);
     for clock in ["routeDeadline", "routeTime", "answerDeadline"] {
@@ -48,7 +51,10 @@ pub async fn is_answered(city: &City, world: &World) {
     only_those_in_charge_see_it(city, &id).await;
 
     answer(city, &id).await;
-    let tracked = citizen.get(&format!("/v1/public/feedback/{tracking}")).await.ok();
+    let tracked = citizen
+        .get(&format!("/v1/public/feedback/{tracking}"))
+        .await
+        .ok();
     assert_eq!(tracked["state"], "FEEDBACK_STATE_ANSWERED", "{tracked}");
     for step in tracked["steps"].as_array().unwrap() {
         assert_eq!(step["actorName"], "", "officials' names stay inside");
@@ -56,7 +62,10 @@ pub async fn is_answered(city: &City, world: &World) {
     let path = format!("/v1/public/feedback/{tracking}:rate");
     let refused = citizen.post(&path, &request(json!({"rating": 6}))).await;
     assert_eq!(fields(&refused.json()), ["rating"], "{}", refused.text());
-    let rated = citizen.post(&path, &request(json!({"rating": 4, "comment": "Nhanh."}))).await.ok();
+    let rated = citizen
+        .post(&path, &request(json!({"rating": 4, "comment": "Nhanh."})))
+        .await
+        .ok();
     assert_eq!(rated["rating"], 4);
 
     let after = count(&leader.http, world.saigon()).await;
@@ -65,7 +74,11 @@ pub async fn is_answered(city: &City, world: &World) {
     let from = [("place_unit_id", world.saigon()), ("page_size", "200")];
     let list = leader.http.get_with("/v1/feedback", &from).await.ok();
     let shown = list["feedback"].as_array().unwrap();
-    assert!(shown.iter().any(|item| item["code"] == code && item["rating"] == 4));
+    assert!(
+        shown
+            .iter()
+            .any(|item| item["code"] == code && item["rating"] == 4)
+    );
     let map = leader.http.get("/v1/feedback-heat-map").await.ok();
     assert!(!map["cells"].as_array().unwrap().is_empty());
     category_decides_where(city, &citizen, &point).await;
@@ -74,11 +87,20 @@ pub async fn is_answered(city: &City, world: &World) {
 async fn places_are_found(citizen: &Http, place: &Value) {
     let longitude = place["longitude"].to_string();
     let latitude = place["latitude"].to_string();
-    let query = [("point.longitude", &*longitude), ("point.latitude", &*latitude)];
-    let found = citizen.get_with("/v1/public/places:locate", &query).await.ok();
+    let query = [
+        ("point.longitude", &*longitude),
+        ("point.latitude", &*latitude),
+    ];
+    let found = citizen
+        .get_with("/v1/public/places:locate", &query)
+        .await
+        .ok();
     assert_eq!(found["unitId"], place["id"]);
     // Hoàn Kiếm lake is beautiful, and in Hà Nội.
-    let query = [("point.longitude", "105.8522"), ("point.latitude", "21.0287")];
+    let query = [
+        ("point.longitude", "105.8522"),
+        ("point.latitude", "21.0287"),
+    ];
     let outside = citizen.get_with("/v1/public/places:locate", &query).await;
     assert_eq!(outside.status, 400, "{}", outside.text());
 }
@@ -150,11 +172,17 @@ async fn photo_is_clean(officer: &Http, id: &str, item: &Value) {
     assert_eq!(whole["contact"]["name"], "Một người dân", "{whole}");
     let photo = item["photos"].get(0).or_else(|| whole["photos"].get(0));
     let photo = photo.unwrap()["id"].as_str().unwrap();
-    let kept = officer.get(&format!("/v1/feedback/{id}/photos/{photo}")).await;
+    let kept = officer
+        .get(&format!("/v1/feedback/{id}/photos/{photo}"))
+        .await;
     assert_eq!(kept.header("content-type"), "image/jpeg");
     assert_eq!(kept.body[..2], [0xff, 0xd8]);
     for secret in [&b"Exif"[..], b"GPS", b"SECRETCAM"] {
-        assert!(!contains(&kept.body, secret), "{}", String::from_utf8_lossy(secret));
+        assert!(
+            !contains(&kept.body, secret),
+            "{}",
+            String::from_utf8_lossy(secret)
+        );
     }
 }
 
@@ -213,8 +241,14 @@ async fn category_decides_where(city: &City, citizen: &Http, point: &Value) {
         "body": "Mặt đường hư hỏng nặng, đã có người ngã.",
         "point": point,
     });
-    let filed = citizen.post("/v1/public/feedback", &request(body)).await.ok();
+    let filed = citizen
+        .post("/v1/public/feedback", &request(body))
+        .await
+        .ok();
     let officer = city.rest("construction.case").await;
     let item = find(&officer, &filed["feedback"]["code"]).await;
-    assert_ne!(item["unitId"], item["placeUnitId"], "roads go to the department");
+    assert_ne!(
+        item["unitId"], item["placeUnitId"],
+        "roads go to the department"
+    );
 }

@@ -103,7 +103,10 @@ async fn in_one_process() {
     let mut city = City::up(options).await;
     eprintln!("first start: ready after {:.1?}", city.start);
     main_job(&city, mail.as_ref()).await;
-    eprintln!("memory, Postgres included: {} MiB (debug build)", city.memory());
+    eprintln!(
+        "memory, Postgres included: {} MiB (debug build)",
+        city.memory()
+    );
     city.stop().await;
 }
 
