@@ -245,9 +245,8 @@ async fn a_unit_that_ends_ends_its_grants(_: PgPoolOptions, options: PgConnectOp
             .grants
             .is_empty()
     );
-    let profile = world
-        .accounts(&world.token("head").await)
-        .get_my_profile(pb::GetMyProfileRequest {});
+    let mut accounts = world.accounts(&world.token("head").await);
+    let profile = accounts.get_my_profile(pb::GetMyProfileRequest {});
     assert!(profile.await.unwrap().into_inner().permissions.is_empty());
     world.stop().await;
 }
