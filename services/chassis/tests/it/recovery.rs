@@ -287,7 +287,7 @@ async fn a_consumer_starts_over_when_its_cursor_has_expired() {
     let consumer = || Rebuilding {
         resets: resets.clone(),
     };
-    let source = Source::serve_with(source_db.clone(), Duration::ZERO, Source::directory()).await;
+    let source = Source::serve(source_db.clone()).await;
     let running = Running::start(&sink_db, &source, "sink", consumer());
     state(&source_db, "subject", 1..=5).await;
     until("5 are seen", || async {
@@ -296,9 +296,12 @@ async fn a_consumer_starts_over_when_its_cursor_has_expired() {
     .await;
     running.stop().await;
     state(&source_db, "subject", 6..=8).await;
-    read(&source, 0).await;
-    until("all may be deleted", || async {
-        sqlx::query("DELETE FROM chassis.feed_consumer")
+    sqlx::query("DELETE FROM chassis.feed_consumer")
+        .execute(&source_db)
+        .await
+        .unwrap();
+    until("all have a position, age, and are deleted", || async {
+        sqlx::query("UPDATE chassis.outbox SET time = now() - interval '2 hours' WHERE position IS NOT NULL")
             .execute(&source_db)
             .await
             .unwrap();
