@@ -87,6 +87,8 @@ pub fn parse_duration(value: &str) -> Result<Duration, String> {
 
 /// Settings that every process of the mesh has.
 #[derive(Args, Clone, Debug)]
+// Every service's own settings are a `Config` too, and clap wants each group's name once.
+#[group(skip)]
 pub struct Config {
     /// Address to listen on, gRPC and HTTP on the one port.
     #[arg(long, env = "CIVICMESH_LISTEN", default_value = "0.0.0.0:7000")]
