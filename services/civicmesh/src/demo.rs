@@ -1,6 +1,9 @@
 //! Loads the demonstration city through the services' own doors. Every request is repeatable: what is there stays.
 
-use std::collections::HashMap;
+use std::{
+    collections::HashMap,
+    time::{Duration, Instant},
+};
 
 use anyhow::{Context, anyhow};
 use chassis::Mesh;
@@ -60,6 +63,24 @@ pub fn accounts() -> Vec<(String, String)> {
             )
         })
         .collect()
+}
+
+/// Units reach the other services a moment after identity took them in; until then they are refused as unknown.
+async fn once_units_are_known<T, F>(load: impl Fn() -> F) -> anyhow::Result<T>
+where
+    F: Future<Output = anyhow::Result<T>>,
+{
+    let deadline = Instant::now() + Duration::from_secs(10);
+    loop {
+        let outcome = load().await;
+        let refused = outcome.as_ref().is_err_and(|error| {
+            error.downcast_ref::<tonic::Status>().is_some_and(|status| status.code() == Code::InvalidArgument)
+        });
+        if !refused || Instant::now() > deadline {
+            return outcome;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
 }
 
 type Ids = HashMap<String, String>;

@@ -15,6 +15,7 @@ use proto::{
     forecasting::v1 as pb,
     identity::v1::UnitKind,
     indicators::v1::{Indicator, Observation, Target},
+    period::Period,
 };
 use sqlx::{PgConnection, PgPool, postgres::PgListener};
 use uuid::Uuid;
@@ -188,6 +189,11 @@ async fn load(tx: &mut PgConnection, base: &Base, series: &[Key]) -> anyhow::Res
             .unit(key.1)
             .map_or(UnitKind::Unspecified, |unit| unit.kind);
         let owner = indicator.owner_unit_id.parse().context("owner_unit_id")?;
+        // A year's total printed beside the months of a monthly indicator is no point of its series.
+        let mut history = history.remove(key).unwrap_or_default();
+        history.retain(|figure| {
+            Period::try_from(&figure.period).is_ok_and(|p| p.frequency() == indicator.frequency())
+        });
         let by_owner = matches!(kind, UnitKind::City | UnitKind::Country);
         loaded.push(Loaded {
             indicator_id: key.0,
@@ -198,7 +204,7 @@ async fn load(tx: &mut PgConnection, base: &Base, series: &[Key]) -> anyhow::Res
                 unit_id: key.1,
                 is_reported: kind != UnitKind::Country,
                 targets: targets.remove(key).unwrap_or_default(),
-                history: history.remove(key).unwrap_or_default(),
+                history,
             },
         });
     }

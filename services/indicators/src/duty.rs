@@ -1,4 +1,4 @@
-//! What units have to report: for each indicator and unit the oldest period that has no figure, and when it is due.
+//! What units have to report: for each indicator and unit the period after the latest figure, and when it is due.
 
 use chassis::directory::{Directory, Scope};
 use chrono::NaiveDate;
@@ -60,16 +60,10 @@ pub async fn begin(
             LEFT JOIN duty d ON (d.indicator_id, d.unit_id) = (s.indicator_id, s.unit_id)
             GROUP BY s.indicator_id, s.unit_id
         ), open AS (
-            -- the first gap: right at the start, else after the first figure that has no neighbour
-            SELECT start.*, CASE
-                WHEN NOT EXISTS (SELECT FROM observation o WHERE o.indicator_id = start.indicator_id
-                    AND o.unit_id = start.unit_id AND o.period_index = start.first_index)
-                THEN start.first_index
-                ELSE (SELECT min(o.period_index) + 1 FROM observation o WHERE o.indicator_id = start.indicator_id
-                    AND o.unit_id = start.unit_id AND o.period_index >= start.first_index
-                    AND NOT EXISTS (SELECT FROM observation n WHERE n.indicator_id = o.indicator_id
-                        AND n.unit_id = o.unit_id AND n.period_index = o.period_index + 1))
-                END AS next_index
+            -- Periods of other frequencies have smaller indexes, so the greatest is of the series itself.
+            SELECT start.*, COALESCE((SELECT max(o.period_index) + 1 FROM observation o
+                WHERE o.indicator_id = start.indicator_id AND o.unit_id = start.unit_id
+                    AND o.period_index >= start.first_index), start.first_index) AS next_index
             FROM start
         )
         INSERT INTO duty AS d (indicator_id, unit_id, by_owner, first_index, next_index, end_date, due_date)

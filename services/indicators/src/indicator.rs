@@ -4,7 +4,10 @@ use std::collections::HashSet;
 
 use chassis::Directory;
 use proto::{
-    calendar::v1::Frequency, identity::v1::UnitKind, indicators::v1 as pb, period::Period,
+    calendar::v1::Frequency,
+    identity::v1::UnitKind,
+    indicators::v1 as pb,
+    period::{Period, per_year},
 };
 use rust_decimal::Decimal;
 use serde::Serialize;
@@ -84,13 +87,25 @@ impl Indicator {
         if period.frequency() == self.frequency() {
             return Ok(());
         }
+        Err(self.refuse_frequency(field))
+    }
+
+    /// Refuses a period finer than the indicator's; a quarter or year of a monthly one is printed by itself too.
+    pub fn demand_no_finer(&self, field: &str, period: Period) -> Result<(), Error> {
+        if per_year(period.frequency()) <= per_year(self.frequency()) {
+            return Ok(());
+        }
+        Err(self.refuse_frequency(field))
+    }
+
+    fn refuse_frequency(&self, field: &str) -> Error {
         let example = Period::new(self.frequency(), 2025, 1).map(|period| period.to_string());
         let example = example.unwrap_or_default();
-        Err(Error::invalid(
+        Error::invalid(
             field,
             format!("chỉ tiêu này báo cáo theo kỳ dạng {example}"),
             format!("this indicator is reported by periods such as {example}"),
-        ))
+        )
     }
 
     /// Reads a definition; id and version are given by us.

@@ -59,6 +59,8 @@ pub struct Record {
     pub observation: Observation,
     /// When it became known is stated, rather than now.
     pub is_time_known: bool,
+    /// Its period is of the indicator's frequency, not a longer one.
+    pub is_of_series: bool,
     /// The indicator's owner answers for it.
     pub by_owner: bool,
     /// The submission that it comes from.
@@ -83,7 +85,7 @@ impl Record {
             &indicator.field_code,
         )?;
         let period = parse::period("period", &message.period)?;
-        indicator.demand_frequency("period", period)?;
+        indicator.demand_no_finer("period", period)?;
         let known_time = parse::optional_time("known_time", message.known_time)?;
         if known_time.is_some_and(|time| time > Utc::now() + TimeDelta::minutes(1)) {
             return Err(Error::invalid(
@@ -107,6 +109,7 @@ impl Record {
                 illustrative: message.illustrative,
             },
             is_time_known: known_time.is_some(),
+            is_of_series: period.frequency() == indicator.frequency(),
             by_owner,
             submission_id: None,
         })
@@ -195,12 +198,14 @@ impl Columns {
         self.sources.push(figure.source.clone());
         self.illustrative.push(figure.illustrative);
         self.submission_ids.push(record.submission_id);
-        self.starts.push(duty::Start {
-            indicator_id: figure.indicator_id,
-            unit_id: figure.unit_id,
-            by_owner: record.by_owner,
-            index: figure.period_index,
-        });
+        if record.is_of_series {
+            self.starts.push(duty::Start {
+                indicator_id: figure.indicator_id,
+                unit_id: figure.unit_id,
+                by_owner: record.by_owner,
+                index: figure.period_index,
+            });
+        }
     }
 }
 

@@ -241,6 +241,7 @@ impl Grpc {
                 illustrative: false,
             },
             is_time_known: true,
+            is_of_series: true,
             by_owner: submission.by_owner,
             submission_id: Some(submission.id),
         };
