@@ -38,8 +38,10 @@ macro_rules! file {
 /// Loads everything that is not there yet.
 pub async fn load(mesh: &Mesh) -> anyhow::Result<()> {
     let units = load_units(mesh).await.context("units")?;
-    let (accounts, catalogue) =
-        futures::join!(load_accounts(mesh, &units), load_catalogue(mesh, &units));
+    let (accounts, catalogue) = futures::join!(
+        load_accounts(mesh, &units),
+        once_units_are_known(|| load_catalogue(mesh, &units))
+    );
     accounts.context("accounts")?;
     let catalogue = catalogue.context("catalogue")?;
     let (figures, feedback) = futures::join!(
@@ -74,7 +76,9 @@ where
     loop {
         let outcome = load().await;
         let refused = outcome.as_ref().is_err_and(|error| {
-            error.downcast_ref::<tonic::Status>().is_some_and(|status| status.code() == Code::InvalidArgument)
+            error
+                .downcast_ref::<tonic::Status>()
+                .is_some_and(|status| status.code() == Code::InvalidArgument)
         });
         if !refused || Instant::now() > deadline {
             return outcome;

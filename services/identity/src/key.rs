@@ -157,7 +157,7 @@ mod tests {
     #[sqlx::test]
     async fn an_old_key_still_verifies_but_no_longer_signs(db: PgPool) {
         let signer = Signer::load(db.clone()).await.unwrap();
-        let claims = json!({"iss": "us", "sub": "an"});
+        let claims = json!({"iss": "us", "sub": "an", "exp": 4_102_444_800_u32});
         let old = signer.sign("JWT", &claims).unwrap();
         let again = Signer::load(db.clone()).await.unwrap();
         assert_eq!(again.jwks(), signer.jwks(), "a restart keeps the key");

@@ -65,7 +65,8 @@ async fn an_answer_is_returned_given_again_and_accepted(db: PgPool) {
     );
 
     let mut request = send_back(&answered);
-    request.deadline = in_days(9);
+    let deadline = in_days(9);
+    request.deadline = deadline;
     let returned = client
         .return_explanation(by(&world.leader, request))
         .await
@@ -74,7 +75,7 @@ async fn an_answer_is_returned_given_again_and_accepted(db: PgPool) {
     assert_eq!(returned.state(), pb::ExplanationState::Returned);
     assert_eq!(
         returned.deadline,
-        in_days(9).map(|time| Timestamp { nanos: 0, ..time })
+        deadline.map(|time| Timestamp { nanos: 0, ..time })
     );
 
     let again = client

@@ -74,23 +74,18 @@ async fn the_oldest_period_without_a_figure_is_due(db: PgPool) {
 }
 
 #[sqlx::test]
-async fn a_gap_is_due_before_what_follows_it(db: PgPool) {
+async fn the_period_after_the_latest_figure_is_due_whatever_is_missing_before(db: PgPool) {
     let setting = Setting::new(db).await;
     let (finance, _) = setting.two_indicators().await;
     let month = last_month();
     let [first, third] = [month.plus(-4), month.plus(-2)].map(|period| period.to_string());
-    setting
-        .publish(&finance, setting.city, &[(&first, "1"), (&third, "2")])
-        .await;
-    assert_eq!(
-        of(&due(&setting, &setting.finance_officer).await[0]),
-        month.plus(-3).to_string()
-    );
+    // A year's total is no month of the series.
+    let year = month.year().to_string();
     setting
         .publish(
             &finance,
             setting.city,
-            &[(&month.plus(-3).to_string(), "3")],
+            &[(&first, "1"), (&third, "2"), (&year, "30")],
         )
         .await;
     assert_eq!(

@@ -101,7 +101,7 @@ async fn the_entry_that_is_wrong_is_named_and_nothing_is_recorded(db: PgPool) {
     type Change = fn(&mut pb::Observation);
     let wrong: [(&str, Change); 6] = [
         ("value", |one| one.value = "8,03".to_owned()),
-        ("period", |one| one.period = period("2026-Q1")),
+        ("period", |one| one.period = period("2026-13")),
         ("vintage", |one| one.vintage = 0),
         ("unit_id", |one| one.unit_id = new_id()),
         ("indicator_id", |one| one.indicator_id = new_id()),
