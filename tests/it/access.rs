@@ -269,6 +269,10 @@ impl table::Line {
         }) {
             return Err("must be served".to_owned());
         }
+        // Asking, answering and deciding are for people, whatever rights a program has.
+        if who.service && refused.is_some_and(|status| call::reason(status).1 == "NOT_A_PERSON") {
+            return Ok(());
+        }
         let wrong_password =
             refused.is_some_and(|status| call::reason(status).1 == "WRONG_PASSWORD");
         let hidden =

@@ -38,6 +38,9 @@ pub async fn eventually<T, F: Future<Output = Option<T>>>(
     }
 }
 
+/// The etag of a version that nobody has read.
+pub const STALE: &str = "999999";
+
 /// A new id of a request.
 #[must_use]
 pub fn request_id() -> String {

@@ -33,6 +33,7 @@ pub async fn follows_figures(city: &City, world: &World) {
     nobody_approves_the_own_figure(city, world).await;
 
     let leader = city.browser("chairman").await;
+    is_filled(&leader.http).await;
     let mut live = watch(&leader).await;
     let mut measured = Vec::new();
     for (code, value) in OCTOBER {
@@ -45,6 +46,30 @@ pub async fn follows_figures(city: &City, world: &World) {
     );
     assert!(median(measured) <= Duration::from_secs(2));
     the_worst_comes_first(city).await;
+}
+
+/// Waits until forecasting has heard all that the demonstration loaded: no item of the board is older than the last one.
+async fn is_filled(leader: &Http) {
+    let begun = Instant::now();
+    let summary = async || leader.get("/v1/risk-summary").await.ok();
+    let mut before = Value::Null;
+    let mut since = Instant::now();
+    eventually("the board is filled", Duration::from_secs(90), async || {
+        let now = summary().await;
+        if now != before {
+            before = now;
+            since = Instant::now();
+        }
+        let is_full = before["counts"]
+            .as_array()
+            .is_some_and(|counts| !counts.is_empty());
+        (is_full && since.elapsed() > Duration::from_secs(3)).then_some(())
+    })
+    .await;
+    eprintln!(
+        "the board came to rest {:.1?} after it was asked first",
+        since - begun
+    );
 }
 
 /// Opens the live stream, as a browser with the board open.

@@ -15,7 +15,9 @@ use super::{Grpc, actor_name, parse_id, parse_optional_id, some};
 use crate::{
     error::Error,
     feedback::{self, Filter, Step, Transition},
-    import, photo, rollup, text,
+    import, photo,
+    place::Places,
+    rollup, text,
 };
 
 #[tonic::async_trait]
@@ -348,9 +350,11 @@ impl Grpc {
         changed += import::boundaries(&mut tx, &message.boundaries).await?;
         changed += import::holidays(&mut tx, &message.holidays).await?;
         if !message.items.is_empty() {
-            self.places.refresh_from(&mut tx).await?;
+            // Its own, for nobody else may see boundaries that can still be rolled back, nor take them away.
+            let places = Places::default();
+            places.refresh_from(&mut tx).await?;
             changed +=
-                import::items(&mut tx, &self.places, &self.base.directory, &message.items).await?;
+                import::items(&mut tx, &places, &self.base.directory, &message.items).await?;
         }
         let answer = pb::ImportFeedbackResponse {
             changed: i32::try_from(changed).unwrap_or(i32::MAX),
