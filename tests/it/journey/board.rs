@@ -1,6 +1,9 @@
 //! Steps 2 and 3: a figure is entered, approved, and changes the board on open screens.
 
-use std::time::{Duration, Instant};
+use std::{
+    sync::Mutex,
+    time::{Duration, Instant},
+};
 
 use e2e::{Browser, City, Http, Watch, eventually, median};
 use proto::{
@@ -48,28 +51,23 @@ pub async fn follows_figures(city: &City, world: &World) {
     the_worst_comes_first(city).await;
 }
 
-/// Waits until forecasting has heard all that the demonstration loaded: no item of the board is older than the last one.
+/// Waits until forecasting has heard all that the demonstration loaded: the board no longer changes.
 async fn is_filled(leader: &Http) {
     let begun = Instant::now();
-    let summary = async || leader.get("/v1/risk-summary").await.ok();
-    let mut before = Value::Null;
-    let mut since = Instant::now();
+    let seen = Mutex::new((Value::Null, begun));
     eventually("the board is filled", Duration::from_secs(90), async || {
-        let now = summary().await;
-        if now != before {
-            before = now;
-            since = Instant::now();
+        let now = leader.get("/v1/risk-summary").await.ok();
+        let mut seen = seen.lock().unwrap();
+        if now != seen.0 {
+            *seen = (now, Instant::now());
         }
-        let is_full = before["counts"]
-            .as_array()
-            .is_some_and(|counts| !counts.is_empty());
-        (is_full && since.elapsed() > Duration::from_secs(3)).then_some(())
+        let counts = seen.0["counts"].as_array();
+        let is_full = counts.is_some_and(|counts| !counts.is_empty());
+        (is_full && seen.1.elapsed() > Duration::from_secs(3)).then_some(())
     })
     .await;
-    eprintln!(
-        "the board came to rest {:.1?} after it was asked first",
-        since - begun
-    );
+    let rest = seen.lock().unwrap().1 - begun;
+    eprintln!("the board came to rest {rest:.1?} after it was asked first");
 }
 
 /// Opens the live stream, as a browser with the board open.
