@@ -269,7 +269,7 @@ impl table::Line {
         }) {
             return Err("must be served".to_owned());
         }
-        // What only a person can do is refused to a service whatever it may.
+        // Asking, answering and deciding are for people, whatever rights a program has.
         if who.service && refused.is_some_and(|status| call::reason(status).1 == "NOT_A_PERSON") {
             return Ok(());
         }

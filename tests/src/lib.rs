@@ -38,6 +38,9 @@ pub async fn eventually<T, F: Future<Output = Option<T>>>(
     }
 }
 
+/// The etag of a version that nobody has read.
+pub const STALE: &str = "999999";
+
 /// A new id of a request.
 #[must_use]
 pub fn request_id() -> String {
@@ -51,8 +54,15 @@ pub fn median(mut measured: Vec<Duration>) -> Duration {
     measured[measured.len() / 2]
 }
 
-/// Cargo's target folder, in which this test itself lies.
+/// Cargo's target folder: as the environment says, else the one in which this test itself lies.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "Cargo's own setting, not one of ours"
+)]
 pub(crate) fn target() -> PathBuf {
-    let own = std::env::current_exe().unwrap();
-    own.ancestors().nth(3).unwrap().to_owned()
+    let told = std::env::var("CARGO_TARGET_DIR").map(PathBuf::from);
+    told.unwrap_or_else(|_| {
+        let own = std::env::current_exe().unwrap();
+        own.ancestors().nth(3).unwrap().to_owned()
+    })
 }

@@ -1,7 +1,7 @@
 //! A process of the mesh, its output kept and shown when a test fails.
 
 use std::{
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::{ExitStatus, Stdio},
     sync::{Arc, Mutex},
     time::Duration,
@@ -15,14 +15,16 @@ use tokio::{
 /// Lines kept of one process; a test that says more has other troubles.
 const KEPT: usize = 2_000;
 
-/// The built binary, beside this test in Cargo's target folder.
+/// The built binary, of the same profile as this test.
 ///
 /// # Panics
 /// When it is not built.
 #[must_use]
 pub fn binary() -> PathBuf {
     let own = std::env::current_exe().unwrap();
-    let path = own.ancestors().nth(2).unwrap().join("civicmesh");
+    // target/debug/deps/it-…, target/release/examples/bench
+    let profile = own.ancestors().nth(2).and_then(Path::file_name).unwrap();
+    let path = crate::target().join(profile).join("civicmesh");
     assert!(
         path.exists(),
         "{} is not built: run `cargo build -p civicmesh` first, as scripts/test does",

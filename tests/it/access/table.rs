@@ -262,7 +262,7 @@ pub const METHODS: &[Line] = &[
         May("identity.manage_accounts"),
         Thing(Account, |things, side| {
             json!({
-                "requestId": e2e::request_id(), "id": things.officer(side), "disabled": true, "etag": "stale",
+                "requestId": e2e::request_id(), "id": things.officer(side), "disabled": true, "etag": e2e::STALE,
             })
         }),
     ),
@@ -396,7 +396,7 @@ pub const METHODS: &[Line] = &[
         May("indicators.approve"),
         Thing(
             Report,
-            |things, side| json!({"requestId": e2e::request_id(), "id": things.submission(side), "etag": "stale"}),
+            |things, side| json!({"requestId": e2e::request_id(), "id": things.submission(side), "etag": e2e::STALE}),
         ),
     ),
     line(
@@ -404,7 +404,7 @@ pub const METHODS: &[Line] = &[
         May("indicators.approve"),
         Thing(Report, |things, side| {
             json!({
-                "requestId": e2e::request_id(), "id": things.submission(side), "etag": "stale", "reason": "Sai số",
+                "requestId": e2e::request_id(), "id": things.submission(side), "etag": e2e::STALE, "reason": "Sai số",
             })
         }),
     ),
@@ -494,7 +494,7 @@ pub const METHODS: &[Line] = &[
             json!({
                 "requestId": e2e::request_id(),
                 "id": things.explanation(side),
-                "etag": "stale",
+                "etag": e2e::STALE,
                 "cause": "Chậm",
                 "action": "Nhanh",
                 "remedyDate": "2099-12-15",
@@ -611,7 +611,7 @@ pub const METHODS: &[Line] = &[
             json!({
                 "requestId": e2e::request_id(),
                 "id": things.item(side),
-                "etag": "stale",
+                "etag": e2e::STALE,
                 "unitId": things.subject(Side::Ward),
                 "reason": "Đúng thẩm quyền",
             })

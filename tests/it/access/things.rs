@@ -129,7 +129,7 @@ impl Things {
         json!({
             "requestId": e2e::request_id(),
             "id": self.own(side).explanation,
-            "etag": "stale",
+            "etag": e2e::STALE,
             field: "Nêu rõ từng dự án.",
         })
     }
@@ -139,7 +139,7 @@ impl Things {
         json!({
             "requestId": e2e::request_id(),
             "id": self.own(side).item,
-            "etag": "stale",
+            "etag": e2e::STALE,
             field: "Đã kiểm tra tại chỗ và lên kế hoạch sửa.",
         })
     }

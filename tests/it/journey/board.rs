@@ -1,6 +1,9 @@
 //! Steps 2 and 3: a figure is entered, approved, and changes the board on open screens.
 
-use std::time::{Duration, Instant};
+use std::{
+    sync::Mutex,
+    time::{Duration, Instant},
+};
 
 use e2e::{Browser, City, Http, Watch, eventually, median};
 use proto::{
@@ -33,6 +36,7 @@ pub async fn follows_figures(city: &City, world: &World) {
     nobody_approves_the_own_figure(city, world).await;
 
     let leader = city.browser("chairman").await;
+    is_filled(&leader.http).await;
     let mut live = watch(&leader).await;
     let mut measured = Vec::new();
     for (code, value) in OCTOBER {
@@ -45,6 +49,25 @@ pub async fn follows_figures(city: &City, world: &World) {
     );
     assert!(median(measured) <= Duration::from_secs(2));
     the_worst_comes_first(city).await;
+}
+
+/// Waits until forecasting has heard all that the demonstration loaded: the board no longer changes.
+async fn is_filled(leader: &Http) {
+    let begun = Instant::now();
+    let seen = Mutex::new((Value::Null, begun));
+    eventually("the board is filled", Duration::from_secs(90), async || {
+        let now = leader.get("/v1/risk-summary").await.ok();
+        let mut seen = seen.lock().unwrap();
+        if now != seen.0 {
+            *seen = (now, Instant::now());
+        }
+        let counts = seen.0["counts"].as_array();
+        let is_full = counts.is_some_and(|counts| !counts.is_empty());
+        (is_full && seen.1.elapsed() > Duration::from_secs(3)).then_some(())
+    })
+    .await;
+    let rest = seen.lock().unwrap().1 - begun;
+    eprintln!("the board came to rest {rest:.1?} after it was asked first");
 }
 
 /// Opens the live stream, as a browser with the board open.

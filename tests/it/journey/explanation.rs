@@ -204,7 +204,7 @@ async fn answer(head: &Http, id: &str, cause: &str, attachment: &Value) -> Value
 
 async fn decide(leader: &Http, id: &str, verb: &str, mut body: Value) -> Value {
     let path = format!("/v1/explanations/{id}:{verb}");
-    body["etag"] = json!("stale");
+    body["etag"] = json!(e2e::STALE);
     let refused = leader.post(&path, &request(body.clone())).await;
     assert_eq!(refused.status, 409, "{}", refused.text());
     body["etag"] = current(leader, id).await["etag"].clone();

@@ -350,7 +350,7 @@ impl Grpc {
         changed += import::boundaries(&mut tx, &message.boundaries).await?;
         changed += import::holidays(&mut tx, &message.holidays).await?;
         if !message.items.is_empty() {
-            // As this transaction sees them: what others see would lose its boundaries.
+            // Its own, for nobody else may see boundaries that can still be rolled back, nor take them away.
             let places = Places::default();
             places.refresh_from(&mut tx).await?;
             changed +=
