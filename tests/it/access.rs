@@ -309,13 +309,7 @@ impl table::Line {
                 Ok(counted) => {
                     let own = kind.covered_by(who, side);
                     let sum = table::sum(counted, pointer);
-                    // The demonstration city has items of the department that lie in the ward.
-                    let lies_there =
-                        matches!(kind, things::Kind::Item) && who.covers(&["26740"], "");
-                    expect(
-                        own == (sum > 0) || lies_there,
-                        &format!("counts {sum}, own: {own}"),
-                    )
+                    expect(own == (sum > 0), &format!("counts {sum}, own: {own}"))
                 }
             },
         }

@@ -19,7 +19,7 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     /// Runs everything on this machine, with a private Postgres in a data folder
-    Up(civicmesh::up::Options),
+    Up(Box<civicmesh::up::Options>),
     /// Runs one service of the mesh
     #[command(subcommand)]
     Serve(Box<Service>),
@@ -66,7 +66,7 @@ macro_rules! serve {
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
     match Cli::parse().command {
-        Command::Up(options) => civicmesh::up::run(options, shutdown()?).await,
+        Command::Up(options) => civicmesh::up::run(*options, shutdown()?).await,
         Command::Demo(wrapped) => {
             let _telemetry = chassis::telemetry::init(&wrapped.config, "civicmesh")?;
             let mesh = chassis::Mesh::new("civicmesh", &wrapped.config)?;

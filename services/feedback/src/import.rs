@@ -183,6 +183,7 @@ struct Past {
     unit: Uuid,
 }
 
+#[expect(clippy::too_many_lines, reason = "one row of many columns")]
 async fn add(
     db: &mut PgConnection,
     category: &category::Category,

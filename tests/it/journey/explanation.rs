@@ -63,7 +63,7 @@ pub async fn goes_its_way(city: &City, world: &World, mail: Option<&MailServer>)
         &head.http,
         &id,
         "Ba dự án: Vành đai 3, Rạch Xuyên Tâm, QL13.",
-        &upload(&head.http, &id).await,
+        &attachment,
     )
     .await;
     let accepted = decide(&leader.http, &id, "accept", json!({"note": "Good."})).await;

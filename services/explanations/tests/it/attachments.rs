@@ -66,7 +66,7 @@ async fn a_document_is_uploaded_answered_with_and_downloaded(db: PgPool) {
         .unwrap()
         .into_inner();
     let answer = answered.thread.last().unwrap().answer.as_ref().unwrap();
-    assert_eq!(answer.attachments, [document.clone()]);
+    assert_eq!(answer.attachments, std::slice::from_ref(&document));
     let bytes = world
         .download(&world.leader, &asked.id, &document.id)
         .await

@@ -1,4 +1,8 @@
 //! The service through its generated client, on loopback, over a database of its own.
+#![expect(
+    clippy::type_complexity,
+    reason = "tables of what is spoilt in a request"
+)]
 #![expect(clippy::unwrap_used, reason = "tests")]
 
 mod attachments;

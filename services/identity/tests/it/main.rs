@@ -1,4 +1,8 @@
 //! Identity through its real RPCs and pages, on a database of each test's own.
+#![expect(
+    clippy::type_complexity,
+    reason = "tables of what is spoilt in a request"
+)]
 #![expect(clippy::unwrap_used, reason = "tests")]
 
 mod access;
