@@ -25,6 +25,8 @@ use crate::{
 
 /// How often the database is asked whether it is there, and how long it may take to answer.
 const PING_INTERVAL: Duration = Duration::from_secs(1);
+/// And as long as it is not ready, so that a start is not held up.
+const PING_INTERVAL_BEFORE: Duration = Duration::from_millis(100);
 const PING_LIMIT: Duration = Duration::from_secs(2);
 /// A single ping may fail because the pool is busy.
 const PINGS_MISSED: u32 = 2;
@@ -252,8 +254,13 @@ async fn readiness(
             ready.send_replace(is_ready);
             report(&reporter, &services, is_ready).await;
         }
+        let pause = if is_ready {
+            PING_INTERVAL
+        } else {
+            PING_INTERVAL_BEFORE
+        };
         if leave
-            .run_until_cancelled(tokio::time::sleep(PING_INTERVAL))
+            .run_until_cancelled(tokio::time::sleep(pause))
             .await
             .is_none()
         {

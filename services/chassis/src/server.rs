@@ -137,6 +137,9 @@ impl Server {
             services,
         )
         .await;
+        // Nobody holds a right before the directory was loaded, once: what came earlier would be refused.
+        let known = base.directory.clone();
+        let lifecycle = lifecycle.ready_when(move || known.is_loaded());
         let feed = Feed::new(
             base.name,
             base.db.clone(),
