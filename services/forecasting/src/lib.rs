@@ -9,6 +9,7 @@ mod error;
 mod follow;
 mod grpc;
 mod judge;
+mod keep;
 pub mod model;
 mod outlook;
 mod recompute;

@@ -3,16 +3,11 @@
 use std::{collections::HashMap, time::Duration};
 
 use anyhow::Context;
-use chassis::{
-    Base,
-    directory::city_date,
-    events::{self, Fact},
-};
-use chrono::{NaiveDate, Utc};
+use chassis::{Base, directory::city_date};
+use chrono::Utc;
 use prost::Message;
 use proto::{
     calendar::v1::Frequency,
-    forecasting::v1 as pb,
     identity::v1::UnitKind,
     indicators::v1::{Indicator, Observation, Target},
     period::Period,
@@ -23,6 +18,7 @@ use uuid::Uuid;
 use crate::{
     assess::{Assessed, Basis, Terms, assess},
     copy::WAKE,
+    keep::keep,
     model::Thresholds,
     threshold,
 };
@@ -32,9 +28,10 @@ const BATCH: i64 = 64;
 /// Outdated series queued at once at most.
 const OUTDATED: i64 = 512;
 /// How long a missed wake-up may go unnoticed, and how late a new day is seen.
-const PATIENCE: Duration = Duration::from_secs(15);
+const PATIENCE: Duration = Duration::from_secs(5);
 
-type Key = (Uuid, Uuid);
+/// A series: an indicator of a unit.
+pub type Key = (Uuid, Uuid);
 
 /// Assesses what is queued until the service stops; failures of the database are waited out.
 pub async fn work(base: Base) -> anyhow::Result<()> {
@@ -73,9 +70,14 @@ pub async fn step(base: &Base) -> anyhow::Result<usize> {
     if series.is_empty() {
         return Ok(0);
     }
+    // News of a new unit may still be on its way from identity: its series wait for it.
+    let (series, early): (Vec<Key>, Vec<Key>) = series
+        .into_iter()
+        .partition(|series| base.directory.unit(series.1).is_some());
+    queue(&mut tx, &early).await?;
     let bases = load(&mut tx, base, &series).await?;
     let assessed = compute(bases, terms.clone()).await?;
-    write(&mut tx, base, &assessed, &terms).await?;
+    keep(&mut tx, base.name, &assessed, &terms).await?;
     tx.commit().await?;
     Ok(series.len())
 }
@@ -123,6 +125,21 @@ async fn claim(tx: &mut PgConnection) -> sqlx::Result<Vec<Key>> {
         .collect())
 }
 
+/// Puts series back at the end of the queue.
+async fn queue(tx: &mut PgConnection, series: &[Key]) -> sqlx::Result<()> {
+    let (indicators, units): (Vec<Uuid>, Vec<Uuid>) = series.iter().copied().unzip();
+    sqlx::query!(
+        "INSERT INTO recompute (indicator_id, unit_id, create_time)
+        SELECT n.indicator_id, n.unit_id, clock_timestamp() FROM unnest($1::uuid[], $2::uuid[]) AS n (indicator_id, unit_id)
+        ON CONFLICT DO NOTHING",
+        &indicators,
+        &units
+    )
+    .execute(tx)
+    .await?;
+    Ok(())
+}
+
 /// Queues what was assessed on an earlier day or by other thresholds: nothing else tells that a figure became late.
 async fn queue_outdated(tx: &mut PgConnection, terms: &Terms) -> sqlx::Result<()> {
     sqlx::query!(
@@ -143,11 +160,15 @@ async fn queue_outdated(tx: &mut PgConnection, terms: &Terms) -> sqlx::Result<()
 }
 
 /// A series with what it rests on, and who may see it.
-struct Loaded {
-    basis: Basis,
-    indicator_id: Uuid,
-    responsible: Uuid,
-    kind: UnitKind,
+pub struct Loaded {
+    /// What it rests on.
+    pub basis: Basis,
+    /// The indicator.
+    pub indicator_id: Uuid,
+    /// The unit that answers for the figure.
+    pub responsible: Uuid,
+    /// What kind of unit it is of.
+    pub kind: UnitKind,
 }
 
 async fn load(tx: &mut PgConnection, base: &Base, series: &[Key]) -> anyhow::Result<Vec<Loaded>> {
@@ -259,182 +280,4 @@ async fn compute(loaded: Vec<Loaded>, terms: Terms) -> anyhow::Result<Vec<(Loade
         all.extend(share.context("assessing panicked")?);
     }
     Ok(all)
-}
-
-/// Keeps assessments, and states those that changed.
-async fn write(
-    tx: &mut PgConnection,
-    base: &Base,
-    assessed: &[(Loaded, Assessed)],
-    terms: &Terms,
-) -> anyhow::Result<()> {
-    let mut columns = Columns::default();
-    for (series, assessed) in assessed {
-        columns.push(series, assessed);
-    }
-    let before = before(tx, &columns).await?;
-    columns
-        .upsert(tx, terms.today, terms.thresholds_version, terms.now)
-        .await?;
-
-    let mut changes: Vec<(&Loaded, pb::RiskChanged)> = Vec::new();
-    for (series, assessed) in assessed
-        .iter()
-        .filter(|(series, one)| is_listed(series, one))
-    {
-        let standing = Standing::of(assessed);
-        let earlier = before.get(&(series.indicator_id, series.basis.unit_id));
-        if earlier != Some(&standing) {
-            let status = earlier.map(|earlier| i32::from(earlier.status));
-            changes.push((
-                series,
-                pb::RiskChanged {
-                    item: Some(assessed.item.clone()),
-                    status_before: status.unwrap_or_default(),
-                },
-            ));
-        }
-    }
-    let facts = changes.iter().map(|(series, message)| {
-        let unit_id = series.basis.unit_id;
-        let mut unit_ids = vec![unit_id, series.responsible];
-        unit_ids.dedup();
-        Fact {
-            subject: format!("series/{}/{unit_id}", series.indicator_id),
-            unit_ids,
-            field_code: Some(series.basis.indicator.field_code.clone()),
-            actor: base.name.to_owned(),
-            message,
-        }
-    });
-    events::publish_all(tx, facts).await?;
-    Ok(())
-}
-
-/// Figures of the whole country are on the board only where somebody set a target for them.
-fn is_listed(series: &Loaded, assessed: &Assessed) -> bool {
-    series.kind != UnitKind::Country || !assessed.forecast.assessments.is_empty()
-}
-
-/// What must change before an assessment is news.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Standing {
-    status: i16,
-    probability_rank: i32,
-    last_observation_id: Option<Uuid>,
-}
-
-impl Standing {
-    fn of(assessed: &Assessed) -> Self {
-        let last = assessed.item.last_observation.as_ref();
-        Self {
-            status: i16::try_from(assessed.item.status).unwrap_or_default(),
-            probability_rank: assessed.rank.1,
-            last_observation_id: last.and_then(|figure| figure.id.parse().ok()),
-        }
-    }
-}
-
-async fn before(tx: &mut PgConnection, columns: &Columns) -> sqlx::Result<HashMap<Key, Standing>> {
-    let rows = sqlx::query!(
-        "SELECT a.indicator_id, a.unit_id, a.status, a.probability_rank, a.last_observation_id
-        FROM unnest($1::uuid[], $2::uuid[]) AS s (indicator_id, unit_id)
-        JOIN assessment a ON a.indicator_id = s.indicator_id AND a.unit_id = s.unit_id",
-        &columns.indicator_ids,
-        &columns.unit_ids
-    );
-    let standing = rows.fetch_all(tx).await?.into_iter().map(|row| {
-        (
-            (row.indicator_id, row.unit_id),
-            Standing {
-                status: row.status,
-                probability_rank: row.probability_rank,
-                last_observation_id: row.last_observation_id,
-            },
-        )
-    });
-    Ok(standing.collect())
-}
-
-/// Assessments turned into the arrays that one statement takes.
-#[derive(Default)]
-struct Columns {
-    indicator_ids: Vec<Uuid>,
-    unit_ids: Vec<Uuid>,
-    responsible: Vec<Uuid>,
-    fields: Vec<String>,
-    is_local: Vec<bool>,
-    statuses: Vec<i16>,
-    status_ranks: Vec<i16>,
-    probability_ranks: Vec<i32>,
-    gap_ranks: Vec<i64>,
-    last_observations: Vec<Option<Uuid>>,
-    forecasts: Vec<Vec<u8>>,
-    items: Vec<Option<Vec<u8>>>,
-}
-
-impl Columns {
-    fn push(&mut self, series: &Loaded, assessed: &Assessed) {
-        let standing = Standing::of(assessed);
-        self.indicator_ids.push(series.indicator_id);
-        self.unit_ids.push(series.basis.unit_id);
-        self.responsible.push(series.responsible);
-        self.fields.push(series.basis.indicator.field_code.clone());
-        self.is_local.push(matches!(
-            series.kind,
-            UnitKind::District | UnitKind::Ward | UnitKind::Commune | UnitKind::SpecialZone
-        ));
-        self.statuses.push(standing.status);
-        self.status_ranks.push(assessed.rank.0);
-        self.probability_ranks.push(assessed.rank.1);
-        self.gap_ranks.push(assessed.rank.2);
-        self.last_observations.push(standing.last_observation_id);
-        self.forecasts.push(assessed.forecast.encode_to_vec());
-        let item = is_listed(series, assessed).then(|| assessed.item.encode_to_vec());
-        self.items.push(item);
-    }
-
-    async fn upsert(
-        &self,
-        tx: &mut PgConnection,
-        today: NaiveDate,
-        thresholds_version: i32,
-        now: chrono::DateTime<Utc>,
-    ) -> sqlx::Result<()> {
-        sqlx::query!(
-            "INSERT INTO assessment (indicator_id, unit_id, responsible_unit_id, field_code, is_local, status,
-                status_rank, probability_rank, gap_rank, last_observation_id, thresholds_version, city_date,
-                update_time, forecast, item)
-            SELECT n.indicator_id, n.unit_id, n.responsible_unit_id, n.field_code, n.is_local, n.status, n.status_rank,
-                n.probability_rank, n.gap_rank, n.last_observation_id, $13, $14, $15, n.forecast, n.item
-            FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::text[], $5::boolean[], $6::smallint[], $7::smallint[],
-                $8::integer[], $9::bigint[], $10::uuid[], $11::bytea[], $12::bytea[])
-                AS n (indicator_id, unit_id, responsible_unit_id, field_code, is_local, status, status_rank,
-                    probability_rank, gap_rank, last_observation_id, forecast, item)
-            ON CONFLICT (indicator_id, unit_id) DO UPDATE SET responsible_unit_id = excluded.responsible_unit_id,
-                field_code = excluded.field_code, is_local = excluded.is_local, status = excluded.status,
-                status_rank = excluded.status_rank, probability_rank = excluded.probability_rank,
-                gap_rank = excluded.gap_rank, last_observation_id = excluded.last_observation_id,
-                thresholds_version = excluded.thresholds_version, city_date = excluded.city_date,
-                update_time = excluded.update_time, forecast = excluded.forecast, item = excluded.item",
-            &self.indicator_ids,
-            &self.unit_ids,
-            &self.responsible,
-            &self.fields,
-            &self.is_local,
-            &self.statuses,
-            &self.status_ranks,
-            &self.probability_ranks,
-            &self.gap_ranks,
-            &self.last_observations as &[Option<Uuid>],
-            &self.forecasts,
-            &self.items as &[Option<Vec<u8>>],
-            thresholds_version,
-            today,
-            now
-        )
-        .execute(tx)
-        .await?;
-        Ok(())
-    }
 }

@@ -1,5 +1,7 @@
 //! Fields of requests, read into types that cannot be wrong.
 
+use std::time::Duration;
+
 use chassis::directory::{Directory, Unit};
 use chrono::{DateTime, Utc};
 use proto::{calendar::v1 as calendar, identity::v1::UnitKind, period::Period};
@@ -7,6 +9,9 @@ use rust_decimal::Decimal;
 use uuid::Uuid;
 
 use crate::error::Error;
+
+/// How long news of a new unit is waited for.
+const NEWS: Duration = Duration::from_secs(2);
 
 /// Reads an id.
 pub fn id(field: &str, text: &str) -> Result<Uuid, Error> {
@@ -97,6 +102,22 @@ pub fn unit(directory: &Directory, field: &str, text: &str) -> Result<(Uuid, boo
         .unit(id)
         .ok_or_else(|| Error::invalid(field, "không có đơn vị này", "there is no such unit"))?;
     Ok((id, answered_by_owner(&unit)))
+}
+
+/// Waits a little for units that are not known yet: news of one that was just made may still be on its way from
+/// identity.
+pub async fn await_units(directory: &Directory, units: impl Iterator<Item = &str> + Clone) {
+    let is_unknown = |text: &str| {
+        let id = Uuid::parse_str(text);
+        id.is_ok_and(|id| directory.unit(id).is_none())
+    };
+    let waiting = async {
+        while units.clone().any(is_unknown) {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    // Whoever is not known by then is refused with the entry named.
+    let _ = tokio::time::timeout(NEWS, waiting).await;
 }
 
 fn answered_by_owner(unit: &Unit) -> bool {

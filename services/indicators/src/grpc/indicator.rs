@@ -7,7 +7,7 @@ use proto::indicators::v1::{self as pb, indicator_service_server::IndicatorServi
 use tonic::{Request, Response, Status};
 
 use super::Grpc;
-use crate::{error::Error, indicator};
+use crate::{error::Error, indicator, parse};
 
 #[tonic::async_trait]
 impl IndicatorService for Grpc {
@@ -41,6 +41,11 @@ impl IndicatorService for Grpc {
     ) -> Result<Response<pb::ImportIndicatorsResponse>, Status> {
         let actor = Caller::of(&request)?.id();
         let request = request.get_ref();
+        let owners = request
+            .indicators
+            .iter()
+            .map(|one| one.owner_unit_id.as_str());
+        parse::await_units(&self.base.directory, owners).await;
         let entries = indicator::read_all(&self.base.directory, &request.indicators)?;
 
         let mut tx = self.base.db.begin().await.map_err(Error::from)?;

@@ -12,6 +12,7 @@ use crate::{
     catalogue::Catalogue,
     error::Error,
     observation::{self, Filter, Observation, Record},
+    parse,
 };
 
 #[tonic::async_trait]
@@ -53,6 +54,11 @@ impl ObservationService for Grpc {
         let caller = Caller::of(&request)?;
         let request = request.get_ref();
         let catalogue = self.catalogue_of(request).await?;
+        let units = request
+            .observations
+            .iter()
+            .map(|figure| figure.unit_id.as_str());
+        parse::await_units(&self.base.directory, units).await;
         let records = request
             .observations
             .iter()

@@ -12,6 +12,7 @@ use crate::{
     catalogue::Catalogue,
     duty,
     error::Error,
+    parse,
     target::{self, Target},
 };
 
@@ -81,6 +82,8 @@ impl TargetService for Grpc {
         let caller = Caller::of(&request)?;
         let request = request.get_ref();
         let catalogue = self.read_catalogue(request).await?;
+        let units = request.targets.iter().map(|target| target.unit_id.as_str());
+        parse::await_units(&self.base.directory, units).await;
         let targets = read_all(caller, &self.base.directory, &catalogue, request)?;
 
         let mut tx = self.base.db.begin().await.map_err(Error::from)?;
