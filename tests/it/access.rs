@@ -304,11 +304,11 @@ impl table::Line {
                     )
                 }
             },
-            Reach::Counted(kind, _, pointer) => match answer {
+            Reach::Counted(kind, _, count) => match answer {
                 Err(status) => Err(format!("a count is cut, not refused: {status:?}")),
                 Ok(counted) => {
                     let own = kind.covered_by(who, side);
-                    let sum = table::sum(counted, pointer);
+                    let sum = count(things, side, counted);
                     expect(own == (sum > 0), &format!("counts {sum}, own: {own}"))
                 }
             },

@@ -42,7 +42,7 @@ impl Grpc {
         etag: &str,
         act: Act,
     ) -> Result<Response<pb::Explanation>, Status> {
-        let target = (parse::id("id", id)?, parse::etag(etag));
+        let target = (parse::id("id", id)?, parse::etag(etag)?);
         let mut tx = self.base.db.begin().await.map_err(Error::from)?;
         if let Claimed::Before(answer) = key.claim(&mut tx).await? {
             return Ok(Response::new(answer));

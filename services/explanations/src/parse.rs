@@ -95,9 +95,15 @@ pub fn file_name(field: &str, name: &str) -> Result<String, Refusal> {
     ))
 }
 
-/// The version that an etag states; one that was never given matches none.
-pub fn etag(text: &str) -> i32 {
-    text.parse().unwrap_or(-1)
+/// The version that an etag states.
+pub fn etag(text: &str) -> Result<i32, Refusal> {
+    text.parse().map_err(|_| {
+        Refusal::invalid(
+            "etag",
+            "phải là etag của yêu cầu như lần đọc gần nhất",
+            "must be the request's etag as last read",
+        )
+    })
 }
 
 /// A time for the wire.

@@ -30,8 +30,12 @@ pub enum Reach {
     Thing(Kind, fn(&Things, Side) -> Value),
     /// A list that shows a thing, known by the last function, to those it is for.
     Listed(Kind, fn(&Things, Side) -> Value, fn(&Things, Side) -> &str),
-    /// A count, found at the pointer, of things of one side only.
-    Counted(Kind, fn(&Things, Side) -> Value, &'static str),
+    /// A count, read from the answer by the last function, of things of one side only.
+    Counted(
+        Kind,
+        fn(&Things, Side) -> Value,
+        fn(&Things, Side, &Value) -> i64,
+    ),
 }
 
 impl Reach {
@@ -432,7 +436,7 @@ pub const METHODS: &[Line] = &[
                 Side::Department => json!({"fieldCode": "T04"}),
                 Side::Ward => json!({"unitId": things.subject(side)}),
             },
-            "/counts/*/count",
+            |_, _, answer| sum(&answer["counts"], "count", |_| true),
         ),
     ),
     line(
@@ -589,7 +593,11 @@ pub const METHODS: &[Line] = &[
                 Side::Department => json!({"unitId": things.construction, "fieldCode": "T12"}),
                 Side::Ward => json!({"unitId": things.subject(side)}),
             },
-            "/total/received",
+            // Of its place alone: a ward also sees what lies in it and is a department's.
+            |things, side, answer| {
+                let place = things.place(side);
+                sum(&answer["byPlace"], "received", |row| row["key"] == place)
+            },
         ),
     ),
     line(
@@ -601,7 +609,7 @@ pub const METHODS: &[Line] = &[
                 Side::Department => json!({"resolution": 8, "categoryCode": "bus"}),
                 Side::Ward => json!({"resolution": 8, "categoryCode": "waste"}),
             },
-            "/cells/*/count",
+            |_, _, answer| sum(&answer["cells"], "count", |_| true),
         ),
     ),
     line(
@@ -704,20 +712,11 @@ pub fn rule(method: &MethodDescriptor) -> Rule {
     }
 }
 
-/// The sum of the numbers at a pointer such as "/counts/*/count".
-pub fn sum(value: &Value, pointer: &str) -> i64 {
-    let mut open = vec![value];
-    for part in pointer.split('/').skip(1) {
-        open = open
-            .into_iter()
-            .flat_map(|value| match part {
-                "*" => value.as_array().into_iter().flatten().collect(),
-                name => vec![&value[name]],
-            })
-            .collect();
-    }
-    open.into_iter()
-        .map(|number| match number {
+/// The sum of a field over the rows that count.
+fn sum(rows: &Value, field: &str, counts: impl Fn(&Value) -> bool) -> i64 {
+    let rows = rows.as_array().into_iter().flatten();
+    rows.filter(|row| counts(row))
+        .map(|row| match &row[field] {
             Value::String(text) => text.parse().unwrap(),
             other => other.as_i64().unwrap_or_default(),
         })

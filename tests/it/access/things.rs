@@ -53,6 +53,7 @@ struct Own {
     attachment: String,
     item: String,
     code: String,
+    place: String,
     photo: String,
 }
 
@@ -122,6 +123,11 @@ impl Things {
     /// Indicator and unit of a figure.
     pub fn series_of(&self, side: Side) -> Value {
         json!({"indicatorId": self.own(side).indicator, "unitId": self.own(side).subject})
+    }
+
+    /// Where the item lies: the unit of the place.
+    pub fn place(&self, side: Side) -> &str {
+        &self.own(side).place
     }
 
     /// A step of an explanation, with the text that it wants.
@@ -200,7 +206,7 @@ impl Making<'_> {
             .await
             .ok();
         let (explanation, attachment) = self.explanation().await;
-        let (item, code, photo) = self.item().await;
+        let [item, code, place, photo] = self.item().await;
         Own {
             officer: text(&me["principal"]["id"]),
             grant: self.grant(&me["principal"]["id"]).await,
@@ -209,6 +215,7 @@ impl Making<'_> {
             attachment,
             item,
             code,
+            place,
             photo,
             indicator: self.indicator,
             subject: self.subject,
@@ -253,8 +260,8 @@ impl Making<'_> {
         (id, text(&attachment["id"]))
     }
 
-    /// An item with a photo, as the leader sees it.
-    async fn item(&self) -> (String, String, String) {
+    /// An item with a photo, as the leader sees it: its id, tracking code, place and photo.
+    async fn item(&self) -> [String; 4] {
         let citizen = self.city.stranger();
         let picture = STANDARD
             .decode(include_str!("../journey/photo.b64").trim())
@@ -286,6 +293,7 @@ impl Making<'_> {
             (item["state"] == "FEEDBACK_STATE_ROUTED").then_some(item)
         })
         .await;
-        (text(&found["id"]), code, text(&photo["id"]))
+        let [id, place] = ["id", "placeUnitId"].map(|name| text(&found[name]));
+        [id, code, place, text(&photo["id"])]
     }
 }

@@ -49,7 +49,13 @@ pub async fn goes_its_way(city: &City, world: &World, mail: Option<&MailServer>)
     );
 
     let attachment = upload(&head.http, &id).await;
-    let answered = answer(&head.http, &id, "Vướng giải phóng mặt bằng.", &attachment).await;
+    let answered = answer(
+        &head.http,
+        &id,
+        "Vướng giải phóng mặt bằng.",
+        &[&attachment],
+    )
+    .await;
     assert_eq!(answered["state"], "EXPLANATION_STATE_ANSWERED");
     let returned = decide(
         &leader.http,
@@ -59,11 +65,12 @@ pub async fn goes_its_way(city: &City, world: &World, mail: Option<&MailServer>)
     )
     .await;
     assert_eq!(returned["state"], "EXPLANATION_STATE_RETURNED");
+    // The document stays with the first answer, in the same thread.
     answer(
         &head.http,
         &id,
         "Ba dự án: Vành đai 3, Rạch Xuyên Tâm, QL13.",
-        &attachment,
+        &[],
     )
     .await;
     let accepted = decide(&leader.http, &id, "accept", json!({"note": "Good."})).await;
@@ -185,14 +192,14 @@ async fn current(rest: &Http, id: &str) -> Value {
     rest.get(&format!("/v1/explanations/{id}")).await.ok()
 }
 
-async fn answer(head: &Http, id: &str, cause: &str, attachment: &Value) -> Value {
+async fn answer(head: &Http, id: &str, cause: &str, attachments: &[&Value]) -> Value {
     let etag = current(head, id).await["etag"].clone();
     let body = json!({
         "etag": etag,
         "cause": cause,
         "action": "Giao ban hàng tuần, thay nhà thầu chậm.",
         "remedyDate": remedy_date(),
-        "attachmentIds": [attachment["id"]],
+        "attachmentIds": attachments.iter().map(|attachment| &attachment["id"]).collect::<Vec<_>>(),
     });
     let path = format!("/v1/explanations/{id}:answer");
     let mut incomplete = body.clone();

@@ -219,10 +219,14 @@ impl Running {
     }
 }
 
-/// Lets the leases of dead replicas run out at once.
-pub async fn expire_leases(db: &PgPool) {
-    sqlx::query("UPDATE chassis.consumer SET lease_end_time = now() - interval '1 second'")
-        .execute(db)
-        .await
-        .unwrap();
+/// Lets the leases of dead replicas of one consumer run out at once.
+pub async fn expire_lease(db: &PgPool, consumer: &str) {
+    let expired = sqlx::query(
+        "UPDATE chassis.consumer SET lease_end_time = now() - interval '1 second' WHERE name = $1",
+    )
+    .bind(consumer)
+    .execute(db)
+    .await
+    .unwrap();
+    assert_eq!(expired.rows_affected(), 1, "{consumer}");
 }

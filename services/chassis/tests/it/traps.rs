@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use crate::database::{Database, NO_MIGRATIONS};
 use crate::source::{
-    Note, Running, Source, expire_leases, note, noted, sink, state, state_in, until,
+    Note, Running, Source, expire_lease, note, noted, sink, state, state_in, until,
 };
 use chassis::events::{Consumer, Event};
 
@@ -86,6 +86,7 @@ async fn run_restarting(
     writing: tokio_util::sync::CancellationToken,
 ) -> Running {
     let mut random = StdRng::seed_from_u64(seed);
+    let consumer = make().name();
     loop {
         let source = &sources[random.random_range(0..2)];
         let running = make().start(&db, source);
@@ -101,7 +102,7 @@ async fn run_restarting(
             running.stop().await;
         } else {
             running.kill().await;
-            expire_leases(&look).await;
+            expire_lease(&look, consumer).await;
         }
     }
 }
@@ -113,6 +114,15 @@ enum Running3 {
 }
 
 impl Running3 {
+    /// As the lease's table has it.
+    fn name(&self) -> &'static str {
+        match self {
+            Self::One => "sink.one",
+            Self::Two => "sink.two",
+            Self::Three => "sink.three",
+        }
+    }
+
     fn start(self, db: &PgPool, source: &Source) -> Running {
         match self {
             Self::One => Running::start(db, source, "sink", One),
@@ -343,7 +353,7 @@ async fn a_replica_that_lost_its_lease_has_no_effect() {
             .unwrap();
     assert_eq!(acted, 0);
 
-    expire_leases(&sink_db).await;
+    expire_lease(&sink_db, "sink.note").await;
     until("the old one acts again, once per event", || async {
         noted(&sink_db, "during").await.len() == 40
     })
