@@ -12,6 +12,7 @@ mod spans;
 
 use std::{future::Future, path::PathBuf, time::Duration};
 
+use chrono::{FixedOffset, Months, Utc};
 use tokio::time::Instant;
 
 pub use browser::{Browser, Watch};
@@ -45,6 +46,18 @@ pub const STALE: &str = "999999";
 #[must_use]
 pub fn request_id() -> String {
     uuid::Uuid::now_v7().to_string()
+}
+
+/// A month of the city's calendar, so many before the present one: "2026-10".
+///
+/// # Panics
+/// Never: there are months enough.
+#[must_use]
+pub fn month(before: u32) -> String {
+    let city = FixedOffset::east_opt(7 * 3600).unwrap();
+    let today = Utc::now().with_timezone(&city).date_naive();
+    let month = today.checked_sub_months(Months::new(before)).unwrap();
+    month.format("%Y-%m").to_string()
 }
 
 /// The middle of what was measured.

@@ -7,7 +7,8 @@ use std::{
 
 use anyhow::{Context, anyhow};
 use chassis::Mesh;
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
+use prost::Message;
 use prost_types::Timestamp;
 use proto::{
     calendar::v1::{Frequency, Period},
@@ -37,6 +38,7 @@ macro_rules! file {
 
 /// Loads everything that is not there yet.
 pub async fn load(mesh: &Mesh) -> anyhow::Result<()> {
+    let now = Utc::now();
     let units = load_units(mesh).await.context("units")?;
     let (accounts, catalogue) = futures::join!(
         load_accounts(mesh, &units),
@@ -45,8 +47,8 @@ pub async fn load(mesh: &Mesh) -> anyhow::Result<()> {
     accounts.context("accounts")?;
     let catalogue = catalogue.context("catalogue")?;
     let (figures, feedback) = futures::join!(
-        load_figures(mesh, &units, &catalogue),
-        load_feedback(mesh, &units)
+        load_figures(mesh, &units, &catalogue, now),
+        load_feedback(mesh, &units, now)
     );
     figures.context("figures")?;
     feedback.context("feedback")
@@ -96,13 +98,9 @@ fn rows<T: DeserializeOwned>(file: &[u8]) -> anyhow::Result<Vec<T>> {
         .context("a demonstration file is damaged")
 }
 
-/// The same request has the same id at every start.
-fn request_id(name: &str) -> String {
-    Uuid::new_v5(
-        &Uuid::NAMESPACE_OID,
-        format!("civicmesh demonstration {name}").as_bytes(),
-    )
-    .to_string()
+/// The same request has the same id at every start: by its name, or by its content where that depends on the day.
+fn request_id(of: &[u8]) -> String {
+    Uuid::new_v5(&Uuid::NAMESPACE_OID, of).to_string()
 }
 
 fn id(ids: &Ids, key: &str) -> anyhow::Result<String> {
@@ -165,7 +163,7 @@ struct ChangeRow {
 async fn load_units(mesh: &Mesh) -> anyhow::Result<Ids> {
     let mut client = DirectoryServiceClient::new(mesh.channel("identity"));
     let mut request = identity::ImportUnitsRequest {
-        request_id: request_id("units"),
+        request_id: request_id(b"units"),
         ..Default::default()
     };
     for row in rows::<UnitRow>(file!("units.csv"))? {
@@ -235,7 +233,7 @@ async fn load_accounts(mesh: &Mesh, units: &Ids) -> anyhow::Result<()> {
     let mut client = AccountServiceClient::new(mesh.channel("identity"));
     for row in rows::<AccountRow>(file!("accounts.csv"))? {
         let request = identity::CreateAccountRequest {
-            request_id: request_id(&format!("account {}", row.login)),
+            request_id: request_id(format!("account {}", row.login).as_bytes()),
             login: row.login.clone(),
             display_name: row.name_vi,
             home_unit_id: id(units, &row.unit_key)?,
@@ -251,7 +249,7 @@ async fn load_accounts(mesh: &Mesh, units: &Ids) -> anyhow::Result<()> {
         };
         for role in split(&row.roles) {
             let grant = identity::CreateGrantRequest {
-                request_id: request_id(&format!("grant {role} {}", row.login)),
+                request_id: request_id(format!("grant {role} {}", row.login).as_bytes()),
                 principal_id: account.id.clone(),
                 role,
                 unit_id: id(units, &row.grant_unit_key)?,
@@ -294,7 +292,7 @@ struct IndicatorRow {
 async fn load_catalogue(mesh: &Mesh, units: &Ids) -> anyhow::Result<Ids> {
     let mut client = IndicatorServiceClient::new(mesh.channel("indicators"));
     let mut request = indicators::ImportIndicatorsRequest {
-        request_id: request_id("catalogue"),
+        request_id: request_id(b"catalogue"),
         ..Default::default()
     };
     for row in rows::<IndicatorRow>(file!("indicators.csv"))? {
@@ -389,7 +387,12 @@ struct ObservationRow {
     illustrative: u8,
 }
 
-async fn load_figures(mesh: &Mesh, units: &Ids, catalogue: &Ids) -> anyhow::Result<()> {
+async fn load_figures(
+    mesh: &Mesh,
+    units: &Ids,
+    catalogue: &Ids,
+    now: DateTime<Utc>,
+) -> anyhow::Result<()> {
     let mut targets = Vec::new();
     for row in rows::<TargetRow>(file!("targets.csv"))? {
         let comparator = match row.comparator.as_str() {
@@ -422,7 +425,7 @@ async fn load_figures(mesh: &Mesh, units: &Ids, catalogue: &Ids) -> anyhow::Resu
         });
     }
     let request = indicators::ImportTargetsRequest {
-        request_id: request_id("targets"),
+        request_id: request_id(b"targets"),
         targets,
     };
     TargetServiceClient::new(mesh.channel("indicators"))
@@ -432,13 +435,18 @@ async fn load_figures(mesh: &Mesh, units: &Ids, catalogue: &Ids) -> anyhow::Resu
 
     let mut observations = Vec::new();
     for row in rows::<ObservationRow>(file!("observations.csv"))? {
+        let known_time = instant(&row.known_time)?;
+        // What nobody could know yet stays in the file.
+        if known_time > now {
+            continue;
+        }
         observations.push(indicators::Observation {
             indicator_id: id(catalogue, &row.indicator)?,
             unit_id: id(units, &row.unit_key)?,
             period: Some(Period { code: row.period }),
             vintage: code(&row.vintage, indicators::Vintage::from_str_name, "VINTAGE")?.into(),
             value: row.value,
-            known_time: Some(timestamp(instant(&row.known_time)?)),
+            known_time: Some(timestamp(known_time)),
             source: row.source,
             illustrative: row.illustrative == 1,
             ..Default::default()
@@ -446,11 +454,12 @@ async fn load_figures(mesh: &Mesh, units: &Ids, catalogue: &Ids) -> anyhow::Resu
     }
     let mut client = ObservationServiceClient::new(mesh.channel("indicators"))
         .max_encoding_message_size(16 * 1024 * 1024);
-    for (number, part) in observations.chunks(5_000).enumerate() {
-        let request = indicators::ImportObservationsRequest {
-            request_id: request_id(&format!("observations {number}")),
+    for part in observations.chunks(5_000) {
+        let mut request = indicators::ImportObservationsRequest {
+            request_id: String::new(),
             observations: part.to_vec(),
         };
+        request.request_id = request_id(&request.encode_to_vec());
         client
             .import_observations(request)
             .await
@@ -492,11 +501,8 @@ struct FeedbackRow {
     answer_vi: String,
 }
 
-async fn load_feedback(mesh: &Mesh, units: &Ids) -> anyhow::Result<()> {
-    let mut request = feedback::ImportFeedbackRequest {
-        request_id: request_id("feedback"),
-        ..Default::default()
-    };
+async fn load_feedback(mesh: &Mesh, units: &Ids, now: DateTime<Utc>) -> anyhow::Result<()> {
+    let mut request = feedback::ImportFeedbackRequest::default();
     for row in rows::<CategoryRow>(file!("categories.csv"))? {
         request.categories.push(feedback::Category {
             route_unit_id: match row.route_to.as_str() {
@@ -532,12 +538,14 @@ async fn load_feedback(mesh: &Mesh, units: &Ids) -> anyhow::Result<()> {
             geojson: feature["geometry"].to_string(),
         });
     }
-    for (number, row) in rows::<FeedbackRow>(file!("feedback.csv"))?
-        .into_iter()
-        .enumerate()
-    {
-        request.items.push(past_feedback(number, row)?);
+    let items = rows::<FeedbackRow>(file!("feedback.csv"))?;
+    let shift = shift(&items, now)?;
+    for (number, row) in items.into_iter().enumerate() {
+        request
+            .items
+            .extend(past_feedback(number, row, shift, now)?);
     }
+    request.request_id = request_id(&request.encode_to_vec());
     FeedbackServiceClient::new(mesh.channel("feedback"))
         .max_encoding_message_size(16 * 1024 * 1024)
         .import_feedback(request)
@@ -545,16 +553,43 @@ async fn load_feedback(mesh: &Mesh, units: &Ids) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn past_feedback(number: usize, row: FeedbackRow) -> anyhow::Result<feedback::PastFeedback> {
-    let created = instant(&row.created)?;
+/// Whole weeks, so that days of the week stay, that bring the end of the file to now or after it.
+fn shift(items: &[FeedbackRow], now: DateTime<Utc>) -> anyhow::Result<TimeDelta> {
+    let mut end = DateTime::UNIX_EPOCH;
+    for row in items {
+        end = end.max(instant(&row.created)?);
+    }
+    let week = TimeDelta::weeks(1).num_seconds();
+    let weeks = (now - end).num_seconds().div_euclid(week) + 1;
+    Ok(TimeDelta::weeks(weeks))
+}
+
+/// An item as it is now; none if it is still to come.
+fn past_feedback(
+    number: usize,
+    row: FeedbackRow,
+    shift: TimeDelta,
+    now: DateTime<Utc>,
+) -> anyhow::Result<Option<feedback::PastFeedback>> {
+    let created = instant(&row.created)? + shift;
+    if created > now {
+        return Ok(None);
+    }
+    let until_now = |time: &DateTime<Utc>| *time <= now;
+    let routed = row
+        .routed_after_s
+        .map(|seconds| created + TimeDelta::seconds(seconds))
+        .filter(until_now);
     #[expect(
         clippy::cast_possible_truncation,
         reason = "hours of a few weeks, in seconds"
     )]
     let answered = row
         .answered_after_h
-        .map(|hours| created + chrono::TimeDelta::seconds((hours * 3600.0) as i64));
-    Ok(feedback::PastFeedback {
+        .map(|hours| created + TimeDelta::seconds((hours * 3600.0) as i64))
+        .filter(until_now);
+    let is_answered = answered.is_some();
+    Ok(Some(feedback::PastFeedback {
         key: format!("demo-{number:04}"),
         category_code: row.category,
         title: row.title_vi,
@@ -565,12 +600,14 @@ fn past_feedback(number: usize, row: FeedbackRow) -> anyhow::Result<feedback::Pa
         }),
         channel: code(&row.channel, feedback::Channel::from_str_name, "CHANNEL")?.into(),
         create_time: Some(timestamp(created)),
-        route_time: row
-            .routed_after_s
-            .map(|seconds| timestamp(created + chrono::TimeDelta::seconds(seconds))),
+        route_time: routed.map(timestamp),
         answer_time: answered.map(timestamp),
-        answer: row.answer_vi,
-        rating: row.rating.unwrap_or_default(),
+        answer: if is_answered {
+            row.answer_vi
+        } else {
+            String::new()
+        },
+        rating: row.rating.filter(|_| is_answered).unwrap_or_default(),
         illustrative: true,
-    })
+    }))
 }

@@ -373,7 +373,7 @@ pub const METHODS: &[Line] = &[
                 "requestId": e2e::request_id(),
                 "indicatorId": things.indicator(side),
                 "unitId": things.subject(side),
-                "period": {"code": "2026-10"},
+                "period": {"code": e2e::month(1)},
                 "value": "91,5",
             })
         }),
@@ -450,7 +450,7 @@ pub const METHODS: &[Line] = &[
         Thing(Figure, |things, side| {
             let mut request = things.series_of(side);
             request["value"] = json!("91.5");
-            request["period"] = json!({"code": "2026-10"});
+            request["period"] = json!({"code": e2e::month(1)});
             request
         }),
     ),

@@ -199,7 +199,7 @@ impl Making<'_> {
                 &request(json!({
                     "indicatorId": self.indicator,
                     "unitId": self.subject,
-                    "period": {"code": "2026-10"},
+                    "period": {"code": e2e::month(1)},
                     "value": "91,2",
                 })),
             )
