@@ -13,7 +13,7 @@ use std::{
 };
 
 use arc_swap::ArcSwap;
-use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
+use chrono::{DateTime, NaiveDate, Utc};
 use proto::identity::v1::{UnitKind, export_directory_response::Entry};
 use sqlx::PgPool;
 use uuid::Uuid;
@@ -27,13 +27,6 @@ pub const EVERYTHING: Uuid = Uuid::nil();
 
 /// The permission that a service of the mesh has and an integrator has not.
 pub const MESH_PERMISSION: &str = "mesh.call";
-
-/// The calendar date in the city at an instant.
-#[must_use]
-pub fn city_date(now: DateTime<Utc>) -> NaiveDate {
-    // Vietnam has been at UTC+7 without daylight saving since 1975.
-    (now + TimeDelta::hours(7)).date_naive()
-}
 
 /// A unit of the city's organisation.
 #[derive(Clone, Debug, PartialEq)]
@@ -256,7 +249,7 @@ impl Directory {
         self.inner
             .snapshot
             .load()
-            .unit_by_code(code, city_date(Utc::now()))
+            .unit_by_code(code, crate::calendar::city_date(Utc::now()))
     }
 
     /// The unit of a key.

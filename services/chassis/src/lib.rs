@@ -4,6 +4,7 @@ pub mod access;
 pub mod auth;
 mod base;
 pub mod body;
+pub mod calendar;
 pub mod config;
 pub mod connections;
 pub mod deadline;

@@ -480,13 +480,6 @@ struct CategoryRow {
 }
 
 #[derive(Deserialize)]
-struct HolidayRow {
-    date: String,
-    name_vi: String,
-    name_en: String,
-}
-
-#[derive(Deserialize)]
 struct FeedbackRow {
     category: String,
     title_vi: String,
@@ -516,13 +509,6 @@ async fn load_feedback(mesh: &Mesh, units: &Ids, now: DateTime<Utc>) -> anyhow::
             field_code: row.field_code,
             route_minutes: row.route_minutes,
             answer_working_days: row.answer_working_days,
-        });
-    }
-    for row in rows::<HolidayRow>(file!("holidays.csv"))? {
-        request.holidays.push(feedback::Holiday {
-            date: row.date,
-            name_vi: row.name_vi,
-            name_en: row.name_en,
         });
     }
     let boundaries: serde_json::Value = serde_json::from_slice(file!("boundaries.geojson"))?;

@@ -1,6 +1,6 @@
 //! A leader asks: who must answer, what is known now, and the request itself.
 
-use chassis::{Base, Caller, Claimed, Refusal, RequestKey, directory::Unit, directory::city_date};
+use chassis::{Base, Caller, Claimed, Refusal, RequestKey, calendar::city_date, directory::Unit};
 use chrono::{DateTime, Utc};
 use proto::{explanations::v1 as pb, indicators::v1::Indicator};
 use uuid::Uuid;

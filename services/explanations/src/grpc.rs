@@ -3,7 +3,9 @@
 use std::collections::BTreeSet;
 
 use bytes::Bytes;
-use chassis::{Base, Caller, Claimed, Refusal, RequestKey, objects::Objects, page};
+use chassis::{
+    Base, Caller, Claimed, Refusal, RequestKey, calendar::Holidays, objects::Objects, page,
+};
 use proto::{
     explanations::v1::{self as pb, explanation_service_server::ExplanationService},
     google::api::HttpBody,
@@ -129,19 +131,10 @@ impl ExplanationService for Grpc {
         _: Request<pb::ListDeadlinesRequest>,
     ) -> Result<Response<pb::ListDeadlinesResponse>, Status> {
         let now = explanation::now(&self.base.db).await?;
-        let holidays: BTreeSet<_> = sqlx::query_scalar!(
-            "SELECT date FROM holiday WHERE date >= current_date - 1 AND date <= current_date + 60"
-        )
-        .fetch_all(&self.base.db)
-        .await
-        .map_err(Error::from)?
-        .into_iter()
-        .collect();
+        let holidays = Holidays::read(&self.base.db).await.map_err(Error::from)?;
         let deadlines = deadline::PROPOSED.map(|days| pb::Deadline {
             working_days: days.cast_signed(),
-            deadline: Some(parse::timestamp(deadline::after_working_days(
-                now, days, &holidays,
-            ))),
+            deadline: Some(parse::timestamp(holidays.after_working_days(now, days))),
         });
         Ok(Response::new(pb::ListDeadlinesResponse {
             deadlines: deadlines.into(),

@@ -2,7 +2,7 @@
 
 use chassis::{
     Caller, Directory, Refusal,
-    directory::city_date,
+    calendar::city_date,
     events::{self, Fact},
 };
 use chrono::{DateTime, NaiveDate, Utc};

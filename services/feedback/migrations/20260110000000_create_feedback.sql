@@ -17,12 +17,6 @@ CREATE TABLE boundary (
     update_time timestamptz NOT NULL DEFAULT now()
 );
 
-CREATE TABLE holiday (
-    date date PRIMARY KEY,
-    name_vi text NOT NULL,
-    name_en text NOT NULL
-);
-
 CREATE SEQUENCE feedback_number START 10001;
 
 CREATE TABLE feedback (

@@ -1,8 +1,5 @@
-//! Categories and holidays: how an item is routed and how long it may take.
+//! Categories: how an item is routed and how long it may take.
 
-use std::collections::BTreeSet;
-
-use chrono::NaiveDate;
 use proto::feedback::v1 as pb;
 use sqlx::PgExecutor;
 use uuid::Uuid;
@@ -76,13 +73,4 @@ pub async fn get(db: impl PgExecutor<'_>, code: &str) -> Result<Category, Error>
             "there is no such category, choose one of the list",
         )
     })
-}
-
-/// The days on which clocks stand still.
-pub async fn holidays(db: impl PgExecutor<'_>) -> Result<BTreeSet<NaiveDate>, Error> {
-    Ok(sqlx::query_scalar!("SELECT date FROM holiday")
-        .fetch_all(db)
-        .await?
-        .into_iter()
-        .collect())
 }

@@ -1,12 +1,12 @@
-//! Loading in bulk: categories, boundaries, holidays, and items of the past. A repeat changes nothing.
+//! Loading in bulk: categories, boundaries, and items of the past. A repeat changes nothing.
 
-use chassis::Directory;
-use chrono::{DateTime, NaiveDate, Utc};
+use chassis::{Directory, calendar::Holidays};
+use chrono::{DateTime, Utc};
 use proto::feedback::v1 as pb;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use crate::{category, clock, error::Error, feedback, place, place::Places, rollup, text};
+use crate::{category, error::Error, feedback, place, place::Places, rollup, text};
 
 /// Adds or corrects categories.
 pub async fn categories(db: &mut PgConnection, entries: &[pb::Category]) -> Result<u64, Error> {
@@ -91,32 +91,6 @@ pub async fn boundaries(db: &mut PgConnection, entries: &[pb::Boundary]) -> Resu
     .rows_affected())
 }
 
-/// Adds or renames holidays.
-pub async fn holidays(db: &mut PgConnection, entries: &[pb::Holiday]) -> Result<u64, Error> {
-    let mut changed = 0;
-    for (number, entry) in entries.iter().enumerate() {
-        let date: NaiveDate = entry.date.parse().map_err(|_| {
-            Error::invalid(
-                format!("holidays[{number}].date"),
-                "viết theo dạng 2027-02-06",
-                "write it as 2027-02-06",
-            )
-        })?;
-        changed += sqlx::query!(
-            "INSERT INTO holiday (date, name_vi, name_en) VALUES ($1, $2, $3)
-            ON CONFLICT (date) DO UPDATE SET name_vi = EXCLUDED.name_vi, name_en = EXCLUDED.name_en
-            WHERE (holiday.name_vi, holiday.name_en) IS DISTINCT FROM (EXCLUDED.name_vi, EXCLUDED.name_en)",
-            date,
-            entry.name_vi,
-            entry.name_en
-        )
-        .execute(&mut *db)
-        .await?
-        .rows_affected();
-    }
-    Ok(changed)
-}
-
 /// Adds items of the past that are not there yet, counted but not announced: nobody must be told of them now.
 pub async fn items(
     db: &mut PgConnection,
@@ -124,7 +98,7 @@ pub async fn items(
     directory: &Directory,
     entries: &[pb::PastFeedback],
 ) -> Result<u64, Error> {
-    let holidays = category::holidays(&mut *db).await?;
+    let holidays = Holidays::read(&mut *db).await?;
     let categories = category::list(&mut *db).await?;
     let mut added = 0;
     for (number, entry) in entries.iter().enumerate() {
@@ -165,7 +139,8 @@ pub async fn items(
             created,
             routed: entry.route_time.as_ref().and_then(time),
             answered: entry.answer_time.as_ref().and_then(time),
-            deadline: clock::after_working_days(created, category.answer_working_days, &holidays),
+            deadline: holidays
+                .after_working_days(created, category.answer_working_days.cast_unsigned()),
             place,
             unit: category.route_unit_id.unwrap_or(place),
         };

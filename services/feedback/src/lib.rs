@@ -2,7 +2,6 @@
 //! unit, field and place, and a heat map. Owns items, photos, categories, boundaries and the counts.
 
 mod category;
-mod clock;
 mod error;
 mod feedback;
 mod grpc;

@@ -3,7 +3,8 @@
 
 use anyhow::Context;
 use chassis::{
-    directory::{Scope, city_date},
+    calendar::city_date,
+    directory::Scope,
     events::{Consumer, Event},
 };
 use chrono::{DateTime, NaiveDate, Utc};

@@ -3,7 +3,7 @@
 use std::{collections::HashMap, time::Duration};
 
 use anyhow::Context;
-use chassis::{Base, directory::city_date};
+use chassis::{Base, calendar::city_date};
 use chrono::Utc;
 use prost::Message;
 use proto::{

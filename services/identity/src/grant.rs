@@ -2,7 +2,8 @@
 
 use chassis::{
     Caller, Directory, Refusal,
-    directory::{EVERYTHING, Scope, city_date},
+    calendar::city_date,
+    directory::{EVERYTHING, Scope},
     events::{self, Fact},
 };
 use chrono::{DateTime, Utc};

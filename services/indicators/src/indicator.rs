@@ -332,7 +332,7 @@ pub async fn import(
 
 /// A new indicator is reported for the city from the current period on.
 fn duties(directory: &Directory, changed: &[Indicator]) -> Vec<duty::Start> {
-    let today = chassis::directory::city_date(chrono::Utc::now());
+    let today = chassis::calendar::city_date(chrono::Utc::now());
     let added = changed.iter().filter(|indicator| indicator.version == 1);
     added
         .filter_map(|indicator| {

@@ -252,7 +252,7 @@ pub async fn get_like(db: impl PgExecutor<'_>, target: &Target) -> Result<Target
 /// A unit that got a target for a time to come reports the indicator from the current period on.
 #[must_use]
 pub fn duties(targets: &[Target], catalogue: &Catalogue) -> Vec<duty::Start> {
-    let today = chassis::directory::city_date(Utc::now());
+    let today = chassis::calendar::city_date(Utc::now());
     let coming = targets.iter().filter(|target| {
         let period: Option<Period> = target.period.parse().ok();
         period.is_some_and(|period| period.last_day() >= today)

@@ -2,8 +2,8 @@
 
 use std::{collections::BTreeMap, sync::LazyLock};
 
-use chassis::language::Language;
-use chrono::{DateTime, TimeDelta, Utc};
+use chassis::{calendar::city_time, language::Language};
+use chrono::{DateTime, Utc};
 use serde::Deserialize;
 
 /// The texts of notices, by what happened.
@@ -104,8 +104,7 @@ fn escape(text: &str) -> String {
 
 /// A time as people of the city read it, in Vietnamese and English.
 pub fn time(time: DateTime<Utc>) -> (String, String) {
-    // Vietnam has been at UTC+7 without daylight saving since 1975.
-    let local = time + TimeDelta::hours(7);
+    let local = city_time(time);
     (
         local.format("%H:%M ngày %d/%m/%Y").to_string(),
         local.format("%H:%M on %-d %B %Y").to_string(),

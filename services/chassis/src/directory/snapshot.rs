@@ -10,7 +10,8 @@ use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use proto::identity::v1::{self as pb, export_directory_response::Entry};
 use uuid::Uuid;
 
-use super::{EVERYTHING, Grant, Principal, Role, Scope, Unit, city_date};
+use super::{EVERYTHING, Grant, Principal, Role, Scope, Unit};
+use crate::calendar::city_date;
 use crate::language::Language;
 
 /// Tokens live 10 minutes at most; an ended session needs no longer memory than that.

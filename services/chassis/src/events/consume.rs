@@ -14,7 +14,8 @@ use tracing::Instrument;
 
 use proto::events::v1::{self as pb, event_feed_service_client::EventFeedServiceClient};
 
-use super::{Event, lease::Lease, trace};
+use super::{Event, lease::Lease};
+use crate::telemetry;
 
 /// Events digested in one transaction at most.
 const BATCH: usize = 100;
@@ -321,7 +322,7 @@ where
             event.id = %event.id,
             event.subject = event.subject,
         );
-        trace::continue_from(&span, &event.traceparent);
+        telemetry::follow(&span, &event.traceparent);
         let handled = AssertUnwindSafe(self.consumer.handle(tx, &event)).catch_unwind();
         match timeout(PATIENCE, handled).instrument(span).await {
             Ok(Ok(outcome)) => outcome,

@@ -8,7 +8,6 @@ mod lease;
 mod park;
 mod retain;
 mod sequence;
-mod trace;
 
 use anyhow::{Context, ensure};
 use chrono::{DateTime, Utc};
@@ -18,6 +17,7 @@ use uuid::Uuid;
 
 use proto::events::v1 as pb;
 
+use crate::telemetry;
 use cursor::Cursor;
 
 pub use consume::{Consumer, consume};
@@ -73,7 +73,7 @@ pub async fn publish_all<'a, M: Message + Name + 'a>(
             ORDER BY f.n)
         SELECT pg_notify('chassis_outbox', '')",
         M::full_name(),
-        trace::current(),
+        telemetry::traceparent(),
         &ids,
         &subjects,
         &units,

@@ -188,7 +188,7 @@ async fn deadlines_are_proposed_in_working_days(db: PgPool) {
         assert!(pair[0].deadline.unwrap().seconds < pair[1].deadline.unwrap().seconds);
     }
     let holidays: i64 =
-        sqlx::query_scalar("SELECT count(*) FROM holiday WHERE date >= '2025-01-01'")
+        sqlx::query_scalar("SELECT count(*) FROM chassis.holiday WHERE date >= '2025-01-01'")
             .fetch_one(&world.db)
             .await
             .unwrap();

@@ -1,7 +1,7 @@
 //! What people do, without an account.
 
 use bytes::Bytes;
-use chassis::{Claimed, RequestKey};
+use chassis::{Claimed, RequestKey, calendar::Holidays};
 use chrono::Utc;
 use proto::feedback::v1::{self as pb, public_feedback_service_server::PublicFeedbackService};
 use tonic::{Request, Response, Status};
@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use super::{Grpc, parse_id};
 use crate::{
-    category, clock,
+    category,
     error::Error,
     feedback::{self, Filing},
     photo, text,
@@ -121,7 +121,7 @@ impl Grpc {
             return Ok(answer);
         }
         let category = category::get(&mut *tx, &request.category_code).await?;
-        let holidays = category::holidays(&mut *tx).await?;
+        let holidays = Holidays::read(&mut *tx).await?;
         let point = request.point.unwrap_or_default();
         let filing = Filing {
             title,
@@ -131,11 +131,8 @@ impl Grpc {
             address,
             place_unit_id,
             contact,
-            answer_deadline: clock::after_working_days(
-                Utc::now(),
-                category.answer_working_days,
-                &holidays,
-            ),
+            answer_deadline: holidays
+                .after_working_days(Utc::now(), category.answer_working_days.cast_unsigned()),
         };
         let item = feedback::file(&mut tx, &category, filing).await?;
         photo::attach(&mut tx, item.id, &photos).await?;

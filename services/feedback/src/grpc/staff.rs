@@ -1,6 +1,6 @@
 //! What staff do, cut to their units and fields.
 
-use chassis::{Caller, Claimed, RequestKey, directory::city_date, page};
+use chassis::{Caller, Claimed, RequestKey, calendar::city_date, page};
 use chrono::{NaiveDate, TimeDelta, Utc};
 use h3o::Resolution;
 use prost::Message;
@@ -330,7 +330,6 @@ impl Grpc {
         let bounds = [
             ("categories", message.categories.len(), 200),
             ("boundaries", message.boundaries.len(), 1000),
-            ("holidays", message.holidays.len(), 500),
             ("items", message.items.len(), 2000),
         ];
         for (field, length, most) in bounds {
@@ -348,7 +347,6 @@ impl Grpc {
         }
         let mut changed = import::categories(&mut tx, &message.categories).await?;
         changed += import::boundaries(&mut tx, &message.boundaries).await?;
-        changed += import::holidays(&mut tx, &message.holidays).await?;
         if !message.items.is_empty() {
             // Its own, for nobody else may see boundaries that can still be rolled back, nor take them away.
             let places = Places::default();

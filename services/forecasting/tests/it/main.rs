@@ -11,7 +11,7 @@ mod threshold;
 use std::time::Duration;
 
 use chassis::{
-    directory::city_date,
+    calendar::city_date,
     testing::{self, City, Running},
 };
 use chrono::{Datelike, Utc};

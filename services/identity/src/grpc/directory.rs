@@ -2,7 +2,7 @@
 
 use std::pin::Pin;
 
-use chassis::{Caller, RequestKey, directory::city_date, events, page};
+use chassis::{Caller, RequestKey, calendar::city_date, events, page};
 use chrono::Utc;
 use futures::Stream;
 use proto::identity::v1::{

@@ -2,7 +2,7 @@ use std::collections::HashMap;
 
 use chassis::{
     Caller, Claimed, RequestKey,
-    directory::city_date,
+    calendar::city_date,
     events::{self, Fact},
     language::{self, Language},
     page,

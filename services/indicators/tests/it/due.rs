@@ -1,4 +1,4 @@
-use chassis::directory::city_date;
+use chassis::calendar::city_date;
 use chrono::{Days, Utc};
 use proto::{calendar::v1::Frequency, indicators::v1 as pb, period::Period};
 use sqlx::PgPool;

@@ -1,11 +1,11 @@
 -- Days off of the city's offices besides Saturdays and Sundays; a new year's are added by a migration when published.
 -- Saturdays worked in exchange are not counted as working days: a deadline is never earlier for it.
-CREATE TABLE holiday (
+CREATE TABLE chassis.holiday (
     date date PRIMARY KEY,
     name_vi text NOT NULL,
     name_en text NOT NULL
 );
-INSERT INTO holiday (date, name_vi, name_en) VALUES
+INSERT INTO chassis.holiday (date, name_vi, name_en) VALUES
     ('2025-01-01', 'Tết Dương lịch', 'New Year''s Day'),
     ('2025-01-27', 'Tết Nguyên đán Ất Tỵ', 'Lunar New Year'),
     ('2025-01-28', 'Tết Nguyên đán Ất Tỵ', 'Lunar New Year'),
