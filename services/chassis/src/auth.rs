@@ -67,3 +67,12 @@ pub(crate) fn outside_scope(permission: &str) -> Refusal {
         format!("your permission {permission} does not cover this unit"),
     )
 }
+
+pub(crate) fn not_everywhere(permission: &str) -> Refusal {
+    Refusal::new(
+        Code::PermissionDenied,
+        "OUTSIDE_SCOPE",
+        format!("việc này cần quyền {permission} trên toàn Thành phố"),
+        format!("this needs the permission {permission} in the whole city"),
+    )
+}

@@ -6,7 +6,9 @@ use chrono::Utc;
 use tonic::Request;
 use uuid::Uuid;
 
-use super::{Claims, Kind, outside_scope, permission_missing, session_ended, token_missing};
+use super::{
+    Claims, Kind, not_everywhere, outside_scope, permission_missing, session_ended, token_missing,
+};
 use crate::{
     Refusal,
     directory::{Directory, Scope},
@@ -116,5 +118,47 @@ impl Caller {
         } else {
             Err(permission_missing(permission))
         }
+    }
+
+    /// Refuses unless the caller holds a permission in the whole city, for what belongs to no single unit.
+    pub fn require_everywhere(&self, permission: &str) -> Result<(), Refusal> {
+        if self.scope(permission).all {
+            Ok(())
+        } else if self.holds(permission) {
+            Err(not_everywhere(permission))
+        } else {
+            Err(permission_missing(permission))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proto::identity::v1::UnitKind;
+
+    use super::*;
+    use crate::testing::{City, claims};
+
+    #[test]
+    fn what_belongs_to_no_unit_is_for_those_of_the_whole_city() {
+        let mut city = City::new();
+        let ward = city.unit("W1", UnitKind::Ward, Some(city.root));
+        city.role("operator", &["a.operate"]);
+        let (local, central, other) = (
+            city.person("Local", ward),
+            city.person("Central", ward),
+            city.person("Other", ward),
+        );
+        city.grant(&local, "operator", ward, &["T06"]);
+        city.grant(&central, "operator", city.root, &[]);
+        let directory = city.directory();
+        let reason = |person: &str| {
+            let caller = Caller::new(Arc::new(claims(person)), directory.clone());
+            let outcome = caller.require_everywhere("a.operate");
+            outcome.err().map(|refusal| refusal.reason())
+        };
+        assert_eq!(reason(&central), None);
+        assert_eq!(reason(&local), Some("OUTSIDE_SCOPE"));
+        assert_eq!(reason(&other), Some("PERMISSION_MISSING"));
     }
 }

@@ -22,6 +22,8 @@ use crate::{Caller, Refusal, internal};
 
 /// The permission of which units' events a reader sees.
 const PERMISSION: &str = "events.subscribe";
+/// The permission to see and replay what is parked.
+const OPERATE: &str = "platform.operate";
 /// The contract promises one every 15 seconds.
 const HEARTBEAT: Duration = Duration::from_secs(10);
 /// Positions looked at by one read.
@@ -315,6 +317,8 @@ impl EventFeedService for Feed {
         request: Request<pb::ListParkedEventsRequest>,
     ) -> Result<Response<pb::ListParkedEventsResponse>, Status> {
         self.demand_own(&request.get_ref().service)?;
+        // A feed's parked events are of any unit.
+        Caller::of(&request)?.require_everywhere(OPERATE)?;
         park::list(&self.0.db, request.get_ref())
             .await
             .map(Response::new)
@@ -325,6 +329,8 @@ impl EventFeedService for Feed {
         request: Request<pb::ReplayParkedEventsRequest>,
     ) -> Result<Response<pb::ReplayParkedEventsResponse>, Status> {
         self.demand_own(&request.get_ref().service)?;
+        // A feed's parked events are of any unit.
+        Caller::of(&request)?.require_everywhere(OPERATE)?;
         park::replay(&self.0.db, request.get_ref())
             .await
             .map(Response::new)

@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use proto::{calendar::v1::Period, events::v1 as pb, identity::v1::UnitKind};
 use sqlx::PgPool;
-use tonic::{Code, Request, Streaming};
+use tonic::{Code, Streaming};
 use uuid::Uuid;
 
 use crate::database::{Database, NO_MIGRATIONS};
-use crate::source::{Source, state};
+use crate::source::{Source, as_caller, state};
 use chassis::{
     events::{Fact, newest_cursor, publish},
     testing::City,
@@ -52,10 +52,7 @@ async fn a_subscriber_sees_only_its_units_and_fields() {
     city.grant(&doctor, "reader", health, &["T06"]);
     let source = Source::serve_with(db.clone(), Duration::from_secs(60), city.directory()).await;
     let subscribe = async |caller: &str| {
-        let mut request = Request::new(pb::SubscribeRequest::default());
-        request
-            .metadata_mut()
-            .insert("caller", caller.parse().unwrap());
+        let request = as_caller(caller, pb::SubscribeRequest::default());
         source
             .client()
             .subscribe(request)

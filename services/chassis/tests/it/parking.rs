@@ -1,8 +1,11 @@
 //! An event that cannot be digested stops its subject, not the feed.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, Ordering},
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
 };
 
 use sqlx::{PgConnection, PgPool};
@@ -10,9 +13,12 @@ use tonic::Code;
 use tonic_types::StatusExt;
 
 use crate::database::{Database, NO_MIGRATIONS};
-use crate::source::{Running, Source, note, noted, sink, state, until};
-use chassis::events::{Consumer, Event};
-use proto::events::v1 as pb;
+use crate::source::{Running, Source, as_caller, note, noted, sink, state, until};
+use chassis::{
+    events::{Consumer, Event},
+    testing::City,
+};
+use proto::{events::v1 as pb, identity::v1::UnitKind};
 
 /// Chokes on the third event of "bad" and panics at the first of "worse", until mended.
 struct Choking {
@@ -201,4 +207,28 @@ async fn parked_events_are_replayed_in_order() {
     assert_eq!(scene.noted("worse").await, [1]);
     assert_eq!(parked(&scene.sink_db).await, 0);
     running.stop().await;
+}
+
+#[tokio::test]
+async fn parked_events_are_for_operators_of_the_whole_city() {
+    let (_database, db) = Database::migrated(&NO_MIGRATIONS).await;
+    let mut city = City::new();
+    let ward = city.unit("W1", UnitKind::Ward, Some(city.root));
+    city.role("operator", &["platform.operate"]);
+    let person = city.person("Lan", ward);
+    city.grant(&person, "operator", ward, &[]);
+    let source = Source::serve_with(db, Duration::from_secs(60), city.directory()).await;
+    let list = as_caller(&person, pb::ListParkedEventsRequest::default());
+    let listed = source.client().list_parked_events(list).await;
+    let again = pb::ReplayParkedEventsRequest {
+        service: "source".to_owned(),
+        ..replay("bad")
+    };
+    let again = as_caller(&person, again);
+    let replayed = source.client().replay_parked_events(again).await;
+    for status in [listed.unwrap_err(), replayed.unwrap_err()] {
+        assert_eq!(status.code(), Code::PermissionDenied);
+        let reason = status.get_details_error_info().unwrap().reason;
+        assert_eq!(reason, "OUTSIDE_SCOPE");
+    }
 }

@@ -5,6 +5,7 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 use crate::database::{Database, NO_MIGRATIONS};
 use chassis::{
     Caller, Directory,
+    directory::EVERYTHING,
     events::{Consumer, Event, Fact, Feed, consume, publish_all},
     testing::{City, claims},
 };
@@ -47,6 +48,8 @@ impl Source {
         for name in ["sink", "other", "source"] {
             city.service(name, "mesh");
         }
+        city.role("operator", &["platform.operate"]);
+        city.grant("sink", "operator", EVERYTHING, &[]);
         city.directory()
     }
 
@@ -105,6 +108,14 @@ impl Source {
     pub fn client(&self) -> EventFeedServiceClient<Channel> {
         EventFeedServiceClient::new(self.channel())
     }
+}
+
+/// A request in the name of a caller.
+pub fn as_caller<T>(caller: &str, message: T) -> Request<T> {
+    let mut request = Request::new(message);
+    let metadata = request.metadata_mut();
+    metadata.insert("caller", caller.parse().unwrap());
+    request
 }
 
 /// The fact number `n` of a subject.
