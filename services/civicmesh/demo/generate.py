@@ -6,7 +6,8 @@
 SOURCES is the folder of raw material, with geo/, indicators/, catalogue/ and feedback/ as README.md
 describes it. Written: units.csv, unit_changes.csv, boundaries.geojson, indicators.csv,
 observations.csv, targets.csv and feedback.csv. The rest of the folder is written by hand. The
-same sources give the same bytes: every made-up figure comes from a generator seeded by its name.
+same sources give the same bytes: every made-up figure comes from a generator seeded by its name,
+nothing from the clock. What lies in the future is left out by the loader on the day it loads.
 """
 import csv
 import gzip
@@ -24,8 +25,8 @@ HERE = Path(__file__).parent
 CITY, NATION = "79", "VN"
 REFORM = "2025-07-01"           # the two-tier government begins
 WARD_MERGER = "2025-01-01"      # 39 wards fewer
-LAST_REPORTED = (2026, 9)       # October 2026 is what the reporting officers enter next
-TODAY = date(2026, 11, 20)
+LAST_YEAR = 2027                # made-up series end with it; a loader takes what is known by its own day
+LOCAL = timezone(timedelta(hours=7))
 MADE_UP = "illustrative: made up for the demonstration"
 
 
@@ -473,8 +474,8 @@ def national_observations(sources, indicators):
 
 # ---- observations: made-up series ------------------------------------------------------------
 
-YEARS = range(2021, 2027)
-TET = {2021: 2, 2022: 2, 2023: 1, 2024: 2, 2025: 1, 2026: 2}
+YEARS = range(2021, LAST_YEAR + 1)
+TET = {2021: 2, 2022: 2, 2023: 1, 2024: 2, 2025: 1, 2026: 2, 2027: 2}
 SHAPES = {
     "flat": [1] * 12,
     "trade": [0.98, 0.97, 0.98, 0.98, 0.99, 0.99, 1, 1, 1, 1.02, 1.03, 1.06],
@@ -484,80 +485,85 @@ SHAPES = {
     "dengue": [0.8, 0.5, 0.45, 0.4, 0.55, 0.9, 1.25, 1.4, 1.45, 1.55, 1.5, 1.25],
     "school": [0.95, 0.95, 1.05, 1.05, 1.05, 0.95, 0.9, 0.95, 1.05, 1.05, 1.05, 1],
 }
-# Amounts of the period: yearly totals 2021..2026, shape, noise, effect of Tết, lowest factor of the pandemic summer of 2021
+# Amounts of the period: yearly totals 2021..2027, shape, noise, effect of Tết, lowest factor of the pandemic summer of 2021
 FLOWS = {
-    "HCM.02.01": ([170e3, 200e3, 205e3, 212e3, 220e3, 226e3], "flat", 0.04, 0.85, 0.5),
-    "HCM.03.01": ([38e3, 44e3, 50.5e3, 54e3, 59750, 64e3], "flat", 0.05, 0.7, 0.4),
-    "HCM.03.02": ([510e3, 560e3, 520e3, 570e3, 640e3, 690e3], "flat", 0.1, 0.75, 0.45),
-    "HCM.03.03": ([22e3, 26e3, 31e3, 34e3, 36.5e3, 40.5e3], "flat", 0.06, 1.25, 1.2),
-    "HCM.04.01": ([430e3, 470e3, 520e3, 580e3, 690e3, 790e3], "yearend", 0.02, 1, 0.6),
-    "HCM.04.05": ([5400, 6200, 6900, 7200, 8160, 8700], "flat", 0.16, 0.8, 0.7),
-    "HCM.04.06": ([600, 900, 1800, 2600, 5200, 7000], "yearend", 0.1, 1, 0.4),
-    "HCM.05.03": ([2.05e6, 2.27e6, 2.39e6, 2.53e6, 2.74e6, 3.02e6], "trade", 0.008, 1, 0.72),
-    "HCM.06.01": ([530e3, 640e3, 600e3, 660e3, 747e3, 800e3], "budget", 0.035, 0.9, 0.7),
-    "HCM.06.02": ([350e3, 430e3, 425e3, 478e3, 550e3, 592e3], "budget", 0.035, 0.9, 0.68),
-    "HCM.06.03": ([155e3, 180e3, 150e3, 158e3, 172e3, 182e3], "flat", 0.03, 0.8, 0.75),
-    "HCM.06.04": ([105e3, 110e3, 135e3, 140e3, 190e3, 225e3], "yearend", 0.05, 0.9, 0.9),
-    "HCM.10.01": ([1.21e6, 1.54e6, 1.69e6, 1.89e6, 2.149e6, 2.4e6], "trade", 0.012, 1.03, 0.42),
-    "HCM.10.02": ([78e3, 86e3, 77e3, 84.5e3, 93e3, 101e3], "trade", 0.03, 0.82, 0.7),
-    "HCM.12.01": ([150e6, 230e6, 320e6, 373e6, 420e6, 440e6], "school", 0.03, 0.85, 0.05),
-    "HCM.16.04": ([12e3, 82e3, 18.5e3, 17.2e3, 42e3, 34e3], "dengue", 0.12, 1, 0.8),
-    "HCM.17.01": ([0.2e6, 3.5e6, 5.2e6, 6.3e6, 8.5e6, 9.6e6], "tourism", 0.04, 1.05, 0.1),
-    "HCM.17.02": ([44e3, 131e3, 172e3, 204e3, 260e3, 305e3], "tourism", 0.04, 1.12, 0.05),
-    "HCM.19.01": ([2600, 2450, 2900, 2700, 2450, 2280], "flat", 0.06, 1.1, 0.4),
-    "HCM.19.02": ([780, 850, 980, 930, 860, 820], "flat", 0.08, 1.15, 0.4),
+    "HCM.02.01": ([170e3, 200e3, 205e3, 212e3, 220e3, 226e3, 232e3], "flat", 0.04, 0.85, 0.5),
+    "HCM.03.01": ([38e3, 44e3, 50.5e3, 54e3, 59750, 64e3, 68e3], "flat", 0.05, 0.7, 0.4),
+    "HCM.03.02": ([510e3, 560e3, 520e3, 570e3, 640e3, 690e3, 735e3], "flat", 0.1, 0.75, 0.45),
+    "HCM.03.03": ([22e3, 26e3, 31e3, 34e3, 36.5e3, 40.5e3, 42e3], "flat", 0.06, 1.25, 1.2),
+    "HCM.04.01": ([430e3, 470e3, 520e3, 580e3, 690e3, 790e3, 890e3], "yearend", 0.02, 1, 0.6),
+    "HCM.04.05": ([5400, 6200, 6900, 7200, 8160, 8700, 9300], "flat", 0.16, 0.8, 0.7),
+    "HCM.04.06": ([600, 900, 1800, 2600, 5200, 7000, 9500], "yearend", 0.1, 1, 0.4),
+    "HCM.05.03": ([2.05e6, 2.27e6, 2.39e6, 2.53e6, 2.74e6, 3.02e6, 3.33e6], "trade", 0.008, 1, 0.72),
+    "HCM.06.01": ([530e3, 640e3, 600e3, 660e3, 747e3, 800e3, 858e3], "budget", 0.035, 0.9, 0.7),
+    "HCM.06.02": ([350e3, 430e3, 425e3, 478e3, 550e3, 592e3, 640e3], "budget", 0.035, 0.9, 0.68),
+    "HCM.06.03": ([155e3, 180e3, 150e3, 158e3, 172e3, 182e3, 190e3], "flat", 0.03, 0.8, 0.75),
+    "HCM.06.04": ([105e3, 110e3, 135e3, 140e3, 190e3, 225e3, 250e3], "yearend", 0.05, 0.9, 0.9),
+    "HCM.10.01": ([1.21e6, 1.54e6, 1.69e6, 1.89e6, 2.149e6, 2.4e6, 2.68e6], "trade", 0.012, 1.03, 0.42),
+    "HCM.10.02": ([78e3, 86e3, 77e3, 84.5e3, 93e3, 101e3, 109e3], "trade", 0.03, 0.82, 0.7),
+    "HCM.12.01": ([150e6, 230e6, 320e6, 373e6, 420e6, 440e6, 470e6], "school", 0.03, 0.85, 0.05),
+    "HCM.16.04": ([12e3, 82e3, 18.5e3, 17.2e3, 42e3, 34e3, 29e3], "dengue", 0.12, 1, 0.8),
+    "HCM.17.01": ([0.2e6, 3.5e6, 5.2e6, 6.3e6, 8.5e6, 9.6e6, 10.6e6], "tourism", 0.04, 1.05, 0.1),
+    "HCM.17.02": ([44e3, 131e3, 172e3, 204e3, 260e3, 305e3, 345e3], "tourism", 0.04, 1.12, 0.05),
+    "HCM.19.01": ([2600, 2450, 2900, 2700, 2450, 2280, 2120], "flat", 0.06, 1.1, 0.4),
+    "HCM.19.02": ([780, 850, 980, 930, 860, 820, 780], "flat", 0.08, 1.15, 0.4),
 }
-# Rates: own rate at the end of 2020, then of 2021..2026; noise in points; what is kept is the rate of the year so far
+# Rates: own rate at the end of 2020, then of 2021..2027; noise in points; what is kept is the rate of the year so far
 RATES = {
-    "HCM.13.01": ([62, 71, 78, 84, 89, 92.5, 94], 0.5), "HCM.20.01": ([28, 31, 33, 36, 39, 43, 47], 0.5),
-    "HCM.X1.01": ([96.4, 96.6, 97.2, 97.8, 98.3, 97.6, 98.6], 0.3), "HCM.X1.02": ([18, 30, 42, 54, 63, 72, 81], 0.9),
-    "HCM.X1.03": ([10, 22, 36, 48, 60, 73, 84], 0.9), "HCM.X1.04": ([91, 92.4, 93.5, 94.6, 95.5, 95.1, 96.6], 0.3),
-    "HCM.X1.05": ([66, 69, 72, 75.5, 79, 81, 85], 0.4), "HCM.X2.02": ([92, 93, 94.5, 96.3, 98.6, 96, 96.8], 0.3),
-    "HCM.X2.03": ([7.5, 7.2, 6.8, 6.4, 6, 5.6, 5.3], 0.25), "HCM.X2.04": ([14, 11, 9, 7.5, 6, 5.8, 4.2], 0.3),
-    "HCM.X2.05": ([76, 78, 80, 82, 84, 85, 88], 0.7), "HCM.X4.01": ([78, 81, 84, 87, 89.5, 91, 93], 0.6),
-    "HCM.X4.03": ([82, 84, 85, 86, 87, 89, 92], 0.8), "HCM.20.03": ([24, 22, 23.5, 24.5, 24, 23, 22.4], 0.9),
+    "HCM.13.01": ([62, 71, 78, 84, 89, 92.5, 94, 95.5], 0.5), "HCM.20.01": ([28, 31, 33, 36, 39, 43, 47, 52], 0.5),
+    "HCM.X1.01": ([96.4, 96.6, 97.2, 97.8, 98.3, 97.6, 98.6, 98.8], 0.3), "HCM.X1.02": ([18, 30, 42, 54, 63, 72, 81, 87], 0.9),
+    "HCM.X1.03": ([10, 22, 36, 48, 60, 73, 84, 91], 0.9), "HCM.X1.04": ([91, 92.4, 93.5, 94.6, 95.5, 95.1, 96.6, 97.2], 0.3),
+    "HCM.X1.05": ([66, 69, 72, 75.5, 79, 81, 85, 88], 0.4), "HCM.X2.02": ([92, 93, 94.5, 96.3, 98.6, 96, 96.8, 97.4], 0.3),
+    "HCM.X2.03": ([7.5, 7.2, 6.8, 6.4, 6, 5.6, 5.3, 5], 0.25), "HCM.X2.04": ([14, 11, 9, 7.5, 6, 5.8, 4.2, 3.6], 0.3),
+    "HCM.X2.05": ([76, 78, 80, 82, 84, 85, 88, 89.5], 0.7), "HCM.X4.01": ([78, 81, 84, 87, 89.5, 91, 93, 94.5], 0.6),
+    "HCM.X4.03": ([82, 84, 85, 86, 87, 89, 92, 93.5], 0.8), "HCM.20.03": ([24, 22, 23.5, 24.5, 24, 23, 22.4, 21.8], 0.9),
 }
-# Stocks: level at the end of 2020..2026, noise
+# Stocks: level at the end of 2020..2027, noise
 STOCKS = {
-    "HCM.02.03": ([35.2, 36.1, 37.4, 38.6, 39.9, 41.4, 43.2], 0.15), "HCM.07.01": ([87.6, 88.4, 90.2, 91.8, 93.1, 94.4, 95.9], 0.08),
-    "HCM.20.02": ([21.5, 22, 23.6, 26.8, 31.2, 36.4, 41.5], 0.3), "HCM.X4.02": ([150, 140, 118, 96, 74, 62, 55], 4),
+    "HCM.02.03": ([35.2, 36.1, 37.4, 38.6, 39.9, 41.4, 43.2, 45.1], 0.15), "HCM.07.01": ([87.6, 88.4, 90.2, 91.8, 93.1, 94.4, 95.9, 97], 0.08),
+    "HCM.20.02": ([21.5, 22, 23.6, 26.8, 31.2, 36.4, 41.5, 47.5], 0.3), "HCM.X4.02": ([150, 140, 118, 96, 74, 62, 55, 48], 4),
 }
 # Published rates of the year so far, written out: by quarter, or by the corners between which months are drawn
 TO_DATE_QUARTERS = {
-    "HCM.05.01": ["4.58 5.46 -4.92 -5.36", "1.88 3.82 9.71 9.03", "0.70 3.55 4.57 5.81", "6.79 6.46 6.85 7.17", "7.12 6.56 7.07 8.03", "8.21 8.47 8.63 8.8"],
-    "HCM.05.02": ["4.9 5.8 -4.7 -5.2", "2.1 4.2 10.1 9.5", "1.1 4.1 5.2 6.4", "7.2 7.0 7.4 7.7", "7.6 7.49 8.0 8.8", "9.05 9.42 9.7 9.95"],
-    "HCM.08.01": ["1.2 1.1 -3.0 -4.6", "0.6 1.2 1.8 2.1", "1.4 1.6 1.8 2.0", "1.9 2.1 2.2 2.4", "2.3 2.5 2.7 2.9", "3.1 3.25 3.3 3.35"],
-    "HCM.16.03": ["4 9 12 21", "7 16 25 34", "8 18 29 39", "9 20 33 45", "11 25 41 57", "13 29 46 62.5"],
-    "HCM.02.02": ["3.5 4.2 9.4 6.9", "4.3 4.1 3.95 3.9", "3.95 3.9 3.92 3.88", "3.6 3.5 3.45 3.4", "3.3 3.35 3.2 3.15", "3.1 3.05 2.98 2.95"],
+    "HCM.05.01": ["4.58 5.46 -4.92 -5.36", "1.88 3.82 9.71 9.03", "0.70 3.55 4.57 5.81", "6.79 6.46 6.85 7.17", "7.12 6.56 7.07 8.03", "8.21 8.47 8.63 8.8", "8.9 9.1 9.25 9.4"],
+    "HCM.05.02": ["4.9 5.8 -4.7 -5.2", "2.1 4.2 10.1 9.5", "1.1 4.1 5.2 6.4", "7.2 7.0 7.4 7.7", "7.6 7.49 8.0 8.8", "9.05 9.42 9.7 9.95", "9.7 9.95 10.1 10.3"],
+    "HCM.08.01": ["1.2 1.1 -3.0 -4.6", "0.6 1.2 1.8 2.1", "1.4 1.6 1.8 2.0", "1.9 2.1 2.2 2.4", "2.3 2.5 2.7 2.9", "3.1 3.25 3.3 3.35", "3.2 3.3 3.4 3.4"],
+    "HCM.16.03": ["4 9 12 21", "7 16 25 34", "8 18 29 39", "9 20 33 45", "11 25 41 57", "13 29 46 62.5", "15 33 52 69"],
+    "HCM.02.02": ["3.5 4.2 9.4 6.9", "4.3 4.1 3.95 3.9", "3.95 3.9 3.92 3.88", "3.6 3.5 3.45 3.4", "3.3 3.35 3.2 3.15", "3.1 3.05 2.98 2.95", "2.96 2.92 2.88 2.85"],
 }
 TO_DATE_MONTHS = {      # January, June, September, December
-    "HCM.09.01": [(108, 105.9, 88.5, 85.7), (101.5, 103.8, 112.4, 113.4), (94, 101.9, 103.3, 104.6), (103.5, 105.6, 106.9, 107.3), (106.2, 107.1, 108.3, 109.1), (109.4, 109.9, 110.3, 110.6)],
-    "HCM.11.01": [(100.4, 101.7, 102.3, 102.5), (101.6, 102.1, 102.5, 102.9), (104.6, 103.7, 103.4, 103.5), (103.4, 103.9, 103.6, 103.4), (103.4, 103.3, 103.2, 103.3), (103.1, 103.4, 103.6, 103.7)],
+    "HCM.09.01": [(108, 105.9, 88.5, 85.7), (101.5, 103.8, 112.4, 113.4), (94, 101.9, 103.3, 104.6), (103.5, 105.6, 106.9, 107.3), (106.2, 107.1, 108.3, 109.1), (109.4, 109.9, 110.3, 110.6), (110.2, 110.8, 111.2, 111.5)],
+    "HCM.11.01": [(100.4, 101.7, 102.3, 102.5), (101.6, 102.1, 102.5, 102.9), (104.6, 103.7, 103.4, 103.5), (103.4, 103.9, 103.6, 103.4), (103.4, 103.3, 103.2, 103.3), (103.1, 103.4, 103.6, 103.7), (103.6, 103.5, 103.4, 103.4)],
 }
-PLAN_CAPITAL = {2021: 52e3, 2022: 58e3, 2023: 95e3, 2024: 107e3, 2025: 152e3, 2026: 148e3}
-DISBURSED = {2021: 0.66, 2022: 0.70, 2023: 0.68, 2024: 0.76, 2025: 0.88, 2026: 0.79}     # share by the end of the year
+PLAN_CAPITAL = {2021: 52e3, 2022: 58e3, 2023: 95e3, 2024: 107e3, 2025: 152e3, 2026: 148e3, 2027: 165e3}
+DISBURSED = {2021: 0.66, 2022: 0.70, 2023: 0.68, 2024: 0.76, 2025: 0.88, 2026: 0.79, 2027: 0.82}     # share by the end of the year
 SLOW_START = {2024: 1.9}      # years that begin slower than PACE
 PACE = [0.012, 0.03, 0.08, 0.13, 0.2, 0.349, 0.41, 0.48, 0.56, 0.65, 0.78, 1]
 TICKETS = {2021: [4300] * 12, 2022: [3400] * 12, 2023: [2850] * 12, 2024: [2500] * 12,
-           2025: [2200] * 6 + [2600, 4200, 13400, 14700, 13900, 12800], 2026: [12400, 9800] + [12900] * 10}
+           2025: [2200] * 6 + [2600, 4200, 13400, 14700, 13900, 12800], 2026: [12400, 9800] + [12900] * 10, 2027: [12700, 10400] + [13300] * 10}
 STARTS = {"HCM.17.01": (2022, 4), "HCM.04.06": (2022, 1), "HCM.X1.05": (2023, 1), "HCM.X2.03": (2024, 1), "HCM.X2.05": (2024, 1), "HCM.X4.03": (2025, 1)}
 GAPS = {"HCM.12.01": ["2021-07", "2021-08", "2021-09"], "HCM.20.03": ["2022-05", "2022-06", "2023-11", "2025-04"], "HCM.X4.02": ["2022-09", "2023-02"],
         "HCM.20.02": ["2022-Q2"]}
-LATE = {"HCM.19.01", "HCM.X1.03"}       # September 2026 is not in yet
+LATE = {"HCM.19.01", "HCM.X1.03"}       # reported a month late, always
+# The demonstration's officers enter these themselves: nobody else knows a figure before the last day of the month after it.
+ENTERED = {("HCM.03.01", CITY), ("HCM.04.04", CITY), ("HCM.X1.01", "26740"), ("HCM.X2.02", "26740")}
 REVISED = {"HCM.04.01", "HCM.05.01", "HCM.05.02", "HCM.05.03", "HCM.06.01", "HCM.06.02", "HCM.06.03", "HCM.08.01", "HCM.09.01", "HCM.10.01", "HCM.10.02", "HCM.17.02"}
-# Yearly figures 2021..2025
+# Yearly figures 2021..2027
 YEARLY = {
-    "HCM.01.01": [13500, 13640, 13800, 13950, 14100], "HCM.01.02": [97.4, 98.1, 98.6, 98.9, 99.2], "HCM.01.03": [1.44, 1.42, 1.32, 1.39, 1.43],
-    "HCM.02.04": [-3.9, 7.1, 4.2, 5.9, 6.6], "HCM.04.02": [21, 20.7, 21.8, 22.9, 25.2], "HCM.05.04": [6150, 6840, 7280, 7790, 8755],
-    "HCM.05.05": [38, 55, 49, 53, 56], "HCM.05.06": [15.38, 18.66, 21.5, 23.6, 25.9], "HCM.14.01": [0.78, 0.84, 0.92, 1.1, 1.35],
-    "HCM.15.01": [288, 291, 294, 296, 299], "HCM.15.02": [33.5, 35.8, 37.9, 40.2, 42.4], "HCM.16.01": [40.3, 40.9, 41.5, 42, 42.4],
-    "HCM.16.02": [18.9, 19.6, 20.2, 20.9, 21.5], "HCM.18.01": [2.4, 1.92, 1.5, 1.12, 0.9], "HCM.X3.01": [652, 691, 718, 744, 771],
-    "HCM.X3.02": [71.2, 72.4, 73.9, 75.1, 76.4], "HCM.X3.03": [83.94, 86.05, 86.97, 88.21, 89.13], "HCM.X3.04": [41.52, 42.06, 42.24, 42.98, 43.61],
+    "HCM.01.01": [13500, 13640, 13800, 13950, 14100, 14250, 14400], "HCM.01.02": [97.4, 98.1, 98.6, 98.9, 99.2, 99.4, 99.6],
+    "HCM.01.03": [1.44, 1.42, 1.32, 1.39, 1.43, 1.46, 1.48], "HCM.02.04": [-3.9, 7.1, 4.2, 5.9, 6.6, 7.2, 7.7],
+    "HCM.04.02": [21, 20.7, 21.8, 22.9, 25.2, 26.8, 28.1], "HCM.05.04": [6150, 6840, 7280, 7790, 8755, 9480, 10250],
+    "HCM.05.05": [38, 55, 49, 53, 56, 57, 59], "HCM.05.06": [15.38, 18.66, 21.5, 23.6, 25.9, 28.1, 30.6],
+    "HCM.14.01": [0.78, 0.84, 0.92, 1.1, 1.35, 1.62, 1.8], "HCM.15.01": [288, 291, 294, 296, 299, 301, 304],
+    "HCM.15.02": [33.5, 35.8, 37.9, 40.2, 42.4, 44.8, 47.3], "HCM.16.01": [40.3, 40.9, 41.5, 42, 42.4, 42.9, 43.5],
+    "HCM.16.02": [18.9, 19.6, 20.2, 20.9, 21.5, 22.1, 22.8], "HCM.18.01": [2.4, 1.92, 1.5, 1.12, 0.9, 0.68, 0.5],
+    "HCM.X3.01": [652, 691, 718, 744, 771, 797, 824], "HCM.X3.02": [71.2, 72.4, 73.9, 75.1, 76.4, 77.9, 79.3],
+    "HCM.X3.03": [83.94, 86.05, 86.97, 88.21, 89.13, 90.2, 91.1], "HCM.X3.04": [41.52, 42.06, 42.24, 42.98, 43.61, 44.2, 45],
 }
 
 
 def flow_months(code):
-    """Own amounts by month: {(year, month): (value with noise, value without)}."""
+    """Own amounts by month: {(year, month): value}."""
     totals, shape, noise, tet, covid = FLOWS[code]
     r, out = rng(code), {}
     for y, total in zip(YEARS, totals):
@@ -569,8 +575,7 @@ def flow_months(code):
         growth = [1 + 0.003 * (m - 5.5) for m in range(12)]
         factors = [f * g for f, g in zip(factors, growth)]
         for m in range(12):
-            plain = total * factors[m] / sum(factors)
-            out[y, m + 1] = (plain * math.exp(r.gauss(0, noise)), plain)
+            out[y, m + 1] = total * factors[m] / sum(factors) * math.exp(r.gauss(0, noise))
     return out
 
 
@@ -585,23 +590,22 @@ def between(corners, month):
 
 def quarterly(values, how):
     out = {}
-    for (y, m), pair in values.items():
+    for y, m in values:
         if m % 3 == 0:
-            three = [values[y, k] for k in (m - 2, m - 1, m)]
-            out[y, m] = how(three)
+            out[y, m] = how([values[y, k] for k in (m - 2, m - 1, m)])
     return out
 
 
 def series(indicator):
-    """The made-up history of one indicator: {(year, month of the period's end): (value, value without noise)}."""
+    """The made-up history of one indicator: {(year, month of the period's end): value}."""
     code, r = indicator.code, rng(indicator.code)
     months = [(y, m) for y in YEARS for m in range(1, 13)]
     if code in FLOWS:
         out = flow_months(code)
         if indicator.frequency == "quarter":
-            out = quarterly(out, lambda three: tuple(sum(v[i] for v in three) for i in (0, 1)))
+            out = quarterly(out, sum)
     elif code == "HCM.X2.01":
-        out = {(y, m): (TICKETS[y][m - 1] * math.exp(r.gauss(0, 0.05)), TICKETS[y][m - 1]) for y, m in months}
+        out = {(y, m): TICKETS[y][m - 1] * math.exp(r.gauss(0, 0.05)) for y, m in months}
     elif code in RATES:
         ends, noise = RATES[code]
         out, own = {}, {}
@@ -612,9 +616,8 @@ def series(indicator):
                 plain += 6 * math.cos((m - 0.5) / 12 * 2 * math.pi)
             elif m == TET[y]:
                 plain += (0.8 if indicator.direction == "down" else -0.8) * noise * 2
-            own[y, m] = (plain + r.gauss(0, noise), plain)
-            so_far = [own[y, k] for k in range(1, m + 1)]
-            out[y, m] = tuple(sum(v[i] for v in so_far) / m for i in (0, 1))
+            own[y, m] = plain + r.gauss(0, noise)
+            out[y, m] = sum(own[y, k] for k in range(1, m + 1)) / m
         if indicator.frequency == "quarter":
             out = quarterly(out, lambda three: three[-1])
     elif code in STOCKS:
@@ -622,25 +625,22 @@ def series(indicator):
         out = {}
         for y, m in months:
             plain = ends[y - 2021] + (ends[y - 2020] - ends[y - 2021]) * m / 12
-            out[y, m] = (plain + r.gauss(0, noise), plain)
+            out[y, m] = plain + r.gauss(0, noise)
         if indicator.frequency == "quarter":
             out = quarterly(out, lambda three: three[-1])
     elif code in TO_DATE_QUARTERS:
-        out = {(y, 3 * q): (float(v), float(v)) for y, line in zip(YEARS, TO_DATE_QUARTERS[code]) for q, v in enumerate(line.split(), 1)}
+        out = {(y, 3 * q): float(v) for y, line in zip(YEARS, TO_DATE_QUARTERS[code]) for q, v in enumerate(line.split(), 1)}
     elif code in TO_DATE_MONTHS:
         out = {}
         for y, corners in zip(YEARS, TO_DATE_MONTHS[code]):
             for m in range(1, 13):
-                plain = between(corners, m)
-                out[y, m] = (plain + (r.gauss(0, 0.12) if m not in (6, 9, 12) else 0), plain)
+                out[y, m] = between(corners, m) + (r.gauss(0, 0.12) if m not in (6, 9, 12) else 0)
     elif code in ("HCM.04.03", "HCM.04.04"):
         r, out = rng("HCM.04.03"), {}
         for y, m in months:
             wobble = math.exp(r.gauss(0, 0.025)) if m not in (6, 12) else 1
-            plain = PLAN_CAPITAL[y] * DISBURSED[y] * PACE[m - 1] ** SLOW_START.get(y, 1)
-            value = plain * wobble
-            scale = 1 if code == "HCM.04.03" else 100 / PLAN_CAPITAL[y]
-            out[y, m] = (value * scale, plain * scale)
+            value = PLAN_CAPITAL[y] * DISBURSED[y] * PACE[m - 1] ** SLOW_START.get(y, 1) * wobble
+            out[y, m] = value * (1 if code == "HCM.04.03" else 100 / PLAN_CAPITAL[y])
     else:
         raise KeyError(code)
     return out
@@ -650,170 +650,222 @@ def period_code(frequency, year, month):
     return {"month": f"{year}-{month:02d}", "quarter": f"{year}-Q{month // 3}", "year": str(year)}[frequency]
 
 
-def after(year, month, days):
-    end = date(year + month // 12, month % 12 + 1, 1)
-    return f"{end + timedelta(days=days)}T02:00:00Z"
+# From which to which day after the period's end a figure comes in: the last is the day it is due
+REPORTED = {"month": (2, 5), "quarter": (4, 10), "year": (20, 31)}
+DAYS_TO_OFFICIAL = 76
+DAYS_OF_ESTIMATE = -2           # before the end of the period
+
+
+def utc(day, hour, minute=0):
+    """A moment of the city's clock."""
+    return datetime(day.year, day.month, day.day, hour, minute, tzinfo=LOCAL).astimezone(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def holidays():
+    return {date.fromisoformat(h["date"]) for h in rows(HERE / "holidays.csv")}
+
+
+def after(period, days):
+    return utc(period_end(period) + timedelta(days=days), 9)
+
+
+def reporting(indicator, unit, period, late, off):
+    """When a figure of a period is first reported: in working hours of a working day before it is due, if there is one."""
+    r, end = rng("reported", indicator.code, unit, period), period_end(period)
+    if (indicator.code, unit) in ENTERED:
+        return utc(month_after(end), 17)
+    first, last = REPORTED[indicator.frequency]
+    days = [(month_after(end) if late else end) + timedelta(days=n) for n in range(first, last + 1)]
+    open_days = [d for d in days if d.weekday() < 5 and d not in off]
+    return utc(r.choice(open_days or days), r.randrange(8, 17), r.randrange(60))
+
+
+def month_after(end):
+    """The last day of the month after the one that ends with this day."""
+    return period_end(f"{end + timedelta(days=1)}"[:7])
 
 
 def made_up_observations(indicators, printed):
-    """The city's history 2021 to September 2026. A printed rate stands; a printed amount is of the old area and is followed by a back-cast."""
+    """The city's history from 2021 on. A printed rate stands; a printed amount is of the old area and is followed by a back-cast."""
     rates_printed = {o[:3] for o in printed if indicators[o[0]].rule in ("published", "ratio") or "merged" in o[6]}
-    out = []
+    out, off = [], holidays()
     for i in indicators.values():
-        if i.frequency == "year":
-            for y, v in zip(YEARS, YEARLY[i.code]):
-                out.append((i.code, CITY, str(y), "official", i.text(v), after(y, 12, 80), f"{MADE_UP}, yearly figure of the merged city, carried back before 2025", 1))
-            continue
         r = rng("rounds", i.code)
-        for (y, m), (value, _) in sorted(series(i).items()):
+
+        def add(period, vintage, value, when, source):
+            out.append((i.code, CITY, period, vintage, i.text(value), when, source, 1))
+
+        if i.frequency == "year":
+            for period, v in zip(map(str, YEARS), YEARLY[i.code]):
+                source = f"{MADE_UP}, yearly figure of the merged city" + (", carried back" if period < "2025" else "")
+                add(period, "preliminary", v * (1 + r.gauss(0, 0.004)), reporting(i, CITY, period, False, off), source)
+                add(period, "official", v, after(period, DAYS_TO_OFFICIAL), source)
+            continue
+        for (y, m), value in sorted(series(i).items()):
             period = period_code(i.frequency, y, m)
-            if not STARTS.get(i.code, (2021, 1)) <= (y, m) <= LAST_REPORTED or period in GAPS.get(i.code, ()):
-                continue
-            if (y, m) == LAST_REPORTED and i.code in LATE or (i.code, CITY, period) in rates_printed:
+            if (y, m) < STARTS.get(i.code, (2021, 1)) or period in GAPS.get(i.code, ()) or (i.code, CITY, period) in rates_printed:
                 continue
             source = f"{MADE_UP}, trend, season and noise scaled to published totals; area: the merged city" + (", carried back" if (y, m) < (2025, 7) else "")
-            size = 0.15 if i.rule == "published" else abs(value) * 0.012
-            if i.code in REVISED and y >= 2025:
+            size, closer = 0.15 if i.rule == "published" else abs(value) * 0.012, value
+            reported = reporting(i, CITY, period, i.code in LATE, off)
+            if y < 2025:
+                add(period, "official", value, reported, source)
+                continue
+            if i.code in REVISED:
                 guess, closer = value + r.gauss(0, size), value + r.gauss(0, size / 3)
-                out.append((i.code, CITY, period, "estimate", i.text(guess), after(y, m, -3), source, 1))
-                out.append((i.code, CITY, period, "preliminary", i.text(closer), after(y, m, 5), source, 1))
-                if (y, m) < (2026, 7):
-                    out.append((i.code, CITY, period, "official", i.text(value), after(y, m, 75), source, 1))
-            else:
-                out.append((i.code, CITY, period, "official" if (y, m) < (2026, 7) else "preliminary", i.text(value), after(y, m, 5), source, 1))
+                add(period, "estimate", guess, after(period, DAYS_OF_ESTIMATE), source)
+            add(period, "preliminary", closer, reported, source)
+            add(period, "official", value, after(period, DAYS_TO_OFFICIAL), source)
     return out
 
 
 WARD_RATES = {"HCM.X1.01": (97.9, 1.1, 0.5), "HCM.X2.02": (95.2, 2.2, 0.9)}     # mean over wards, spread between them, noise of a month
-WARD_LATE = {"HCM.X1.01": 5, "HCM.X2.02": 7}                                    # wards whose September 2026 is missing
+WARD_LATE = {"HCM.X1.01": 5, "HCM.X2.02": 7}                                    # so many wards report a month late, always
 
 
 def ward_history(indicator, ward):
-    """Monthly year-to-date rates of a ward from July 2025 to September 2026."""
+    """Monthly year-to-date rates of a ward from July 2025 on."""
     mean, spread, noise = WARD_RATES[indicator.code]
     r = rng(indicator.code, ward)
     base = min(mean + r.gauss(0, spread), 99.6)
     own, out = defaultdict(list), {}
-    for y, m in [(2025, k) for k in range(7, 13)] + [(2026, k) for k in range(1, 10)]:
-        settling = -2.5 * noise * max(0, 10 - m) / 3 if y == 2025 else 0.06 * m     # the first months after the reform are hard
+    for y, m in [(2025, k) for k in range(7, 13)] + [(y, k) for y in range(2026, LAST_YEAR + 1) for k in range(1, 13)]:
+        settling = -2.5 * noise * max(0, 10 - m) / 3 if y == 2025 else 0.06 * min((y - 2026) * 12 + m, 12)  # the first months after the reform are hard
         own[y].append(min(base + settling + r.gauss(0, noise), 100))
         out[y, m] = sum(own[y]) / len(own[y])
     return out
 
 
 def ward_observations(indicators, wards):
-    out = []
+    """A ward's rate of the year so far is preliminary until the year's own is official."""
+    out, off = [], holidays()
     for code in WARD_RATES:
-        late = set(rng("late", code).sample(sorted(wards), WARD_LATE[code]))
+        i, others = indicators[code], [w for w in sorted(wards) if (code, w) not in ENTERED]
+        late = set(rng("late", code).sample(others, WARD_LATE[code]))
         for ward in sorted(wards):
-            for (y, m), value in ward_history(indicators[code], ward).items():
-                if (y, m) == LAST_REPORTED and ward in late:
-                    continue
-                out.append((code, ward, f"{y}-{m:02d}", "official" if (y, m) < (2026, 7) else "preliminary", indicators[code].text(value), after(y, m, 4),
-                            f"{MADE_UP}, rate of the year so far", 1))
+            for (y, m), value in ward_history(i, ward).items():
+                period, source = period_code("month", y, m), f"{MADE_UP}, rate of the year so far"
+                out.append((code, ward, period, "preliminary", i.text(value), reporting(i, ward, period, ward in late, off), source, 1))
+                if m == 12:
+                    out.append((code, ward, period, "official", i.text(value), after(period, DAYS_TO_OFFICIAL), source, 1))
     return out
 
 
 # ---- targets ---------------------------------------------------------------------------------
 
-RED = "HCM.04.03 HCM.04.04 HCM.04.06 HCM.20.01 HCM.X2.03 HCM.12.01 HCM.03.03 HCM.X4.02 HCM.16.03 HCM.13.01 HCM.19.02".split()
-ORANGE = "HCM.05.02 HCM.05.03 HCM.04.01 HCM.06.01 HCM.10.01 HCM.10.02 HCM.02.01 HCM.X1.01 HCM.X2.02 HCM.X1.05 HCM.17.01 HCM.20.03 HCM.03.02 HCM.09.01 HCM.04.05".split()
-# Named in the city's plan for 2026 as published: comparator, value, note
-PLAN_2026 = {"HCM.05.01": ("ge", "10", "above 10 %"), "HCM.02.04": ("ge", "7.5", "7.5 %"), "HCM.04.02": ("ge", "30", "about 30 %"),
-             "HCM.05.04": ("ge", "9800", "9,800 USD"), "HCM.05.05": ("ge", "60", "about 60 %"), "HCM.05.06": ("ge", "30", "about 30 %"), "HCM.08.01": ("ge", "3", "scenario: above 3 %")}
-MISSED_2025 = {"HCM.05.01": 8.5, "HCM.05.02": 9.2}
-YEARLY_2026 = {"HCM.01.02": 99.5, "HCM.01.03": 1.45, "HCM.14.01": 1.6, "HCM.15.01": 300, "HCM.15.02": 45, "HCM.16.01": 43, "HCM.16.02": 22, "HCM.18.01": 0.7,
-               "HCM.X3.01": 800, "HCM.X3.02": 78, "HCM.X3.03": 90, "HCM.X3.04": 44.5}
+# What the city plans for 2025, 2026 and 2027, for what is reported within the year. r, o, g: what the forecasting service makes
+# of it from the figures to October: red (it is met with a chance below 0.35), orange, green (above 0.75). Two months before its
+# end the service knows a year's flow to 1 to 3 % (one standard deviation), a rate to 0.2 to 1 %; growth, disbursement and dengue
+# less well. An orange plan lies within two thirds of that from the middle of its range, a red or green one at the edge or
+# beyond, where the year really ends on the wrong or the right side. Whoever changes a series has to look at its plans again.
+PLANS = """
+HCM.02.01|210400|224000 o|229000 o
+HCM.02.02|3.03|3.6 g|3.4 g
+HCM.02.03|41.1|42.5 g|44.3 g
+HCM.03.01|58800|62000 g|65000 g
+HCM.03.02|655100|690000 o|750000 o
+HCM.03.03|35300|39500 r|42500 r
+HCM.04.01|676800|790000 o|890000 o
+HCM.04.03|152000|148000 r|165000 r
+HCM.04.04|95|95 r|95 r
+HCM.04.05|8655|8500 g|8800 g
+HCM.04.06|5080|8000 r|10500 r
+HCM.05.01|8.5|10 r|10.5 r
+HCM.05.02|9.2|10 o|10.5 o
+HCM.05.03|2708000|2980000 o|3290000 o
+HCM.06.01|759800|790000 g|840000 g
+HCM.06.02|569000|575000 g|618000 g
+HCM.06.03|172000|176000 g|177000 g
+HCM.06.04|180000..199000|220000..242000 g|226000..262000 g
+HCM.07.01|94.6|95.5 g|96.7 g
+HCM.08.01|2.55|3 o|3.3 o
+HCM.09.01|108.3|110.5 o|111 o
+HCM.10.01|2134000|2400000 o|2680000 o
+HCM.10.02|91370|97000 g|103000 g
+HCM.11.01|102..104.5|102..104.5 g|102..104.5 g
+HCM.12.01|412000000|460000000 r|485000000 r
+HCM.13.01|90.2|95 r|96.5 r
+HCM.16.03|58.8|66 r|75 r
+HCM.16.04|39800|38000 g|33000 g
+HCM.17.01|8292000|9600000 o|10800000 o
+HCM.17.02|257000|295000 g|312000 g
+HCM.19.01|2460|2450 o|2200 g
+HCM.19.02|898|780 r|730 r
+HCM.20.01|41.7|46.5 r|51 r
+HCM.20.02|36.5|40 g|45.5 g
+HCM.20.03|24.6|23 o|22.5 o
+HCM.X1.01|97.64|98 o|98.75 o
+HCM.X1.02|68|80 r|87 r
+HCM.X1.03|65.9|77.5 o|87.3 g
+HCM.X1.04|95.1|95.3 g|96.2 g
+HCM.X1.05|79.75|83 o|86.7 o
+HCM.X2.02|96.93|96.5 o|97 o
+HCM.X2.03|5.87|5.2 r|5 r
+HCM.X2.04|6.2|5.2 g|4.1 g
+HCM.X2.05|83.8|86 g|87.8 g
+HCM.X4.01|89.3|91.5 g|93.2 g
+HCM.X4.02|66|45 r|38 r
+HCM.X4.03|88.7|90 g|91.2 g
+"""
+YEARLY_PLANS = {        # 2026, 2027
+    "HCM.01.02": (99.5, 99.7), "HCM.01.03": (1.45, 1.48), "HCM.02.04": (7.5, 8), "HCM.04.02": (30, 30.5), "HCM.05.04": (9800, 10600),
+    "HCM.05.05": (60, 60), "HCM.05.06": (30, 32), "HCM.14.01": (1.6, 1.8), "HCM.15.01": (300, 303), "HCM.15.02": (45, 47.5),
+    "HCM.16.01": (43, 43.5), "HCM.16.02": (22, 22.7), "HCM.18.01": (0.7, 0.5), "HCM.X3.01": (800, 830), "HCM.X3.02": (78, 79),
+    "HCM.X3.03": (90, 91), "HCM.X3.04": (44.5, 45.5),
+}
+# Named in the city's plan for 2026 as published
+PRINTED_PLANS = {"HCM.05.01": "above 10 %", "HCM.02.04": "7.5 %", "HCM.04.02": "about 30 %", "HCM.05.04": "9,800 USD", "HCM.05.05": "about 60 %",
+                 "HCM.05.06": "about 30 %", "HCM.08.01": "scenario: above 3 %"}
 # A second author, or a stretch, relative to the city's base target: indicator, author, kind, factor
-MORE_2026 = [("HCM.04.03", "government", "base", 0.86), ("HCM.06.01", "government", "base", 0.95), ("HCM.06.02", "government", "base", 0.95),
-             ("HCM.06.03", "government", "base", 0.97), ("HCM.10.02", "government", "base", 0.97), ("HCM.X1.01", "government", "base", 0.985),
-             ("HCM.X1.02", "government", "base", 0.95), ("HCM.05.01", "government", "base", 0.9), ("HCM.06.01", "council", "base", 1.02),
-             ("HCM.10.01", "city", "stretch", 1.03), ("HCM.17.02", "city", "stretch", 1.06), ("HCM.06.01", "city", "stretch", 1.04),
-             ("HCM.03.01", "city", "stretch", 1.05), ("HCM.05.01", "city", "stretch", 1.05), ("HCM.04.04", "government", "base", 0.93)]
+MORE_PLANS = [("HCM.04.03", "government", "base", 0.86), ("HCM.06.01", "government", "base", 0.95), ("HCM.06.02", "government", "base", 0.95),
+              ("HCM.06.03", "government", "base", 0.97), ("HCM.10.02", "government", "base", 0.97), ("HCM.X1.01", "government", "base", 0.985),
+              ("HCM.X1.02", "government", "base", 0.95), ("HCM.05.01", "government", "base", 0.9), ("HCM.06.01", "council", "base", 1.03),
+              ("HCM.10.01", "city", "stretch", 1.03), ("HCM.17.02", "city", "stretch", 1.06), ("HCM.06.01", "city", "stretch", 1.04),
+              ("HCM.03.01", "city", "stretch", 1.05), ("HCM.05.01", "city", "stretch", 1.05), ("HCM.04.04", "government", "base", 0.93)]
+WARD_PLANS = {"HCM.X1.01": (97.5, 98), "HCM.X2.02": (94.5, 95)}     # 2026, 2027
 
 
-def year_end(indicator, year):
-    """(value of the year as reported so far and expected for the rest, its uncertainty) of a made-up series."""
-    data = series(indicator)
-    reported = {k: (v if k <= LAST_REPORTED else plain) for k, (v, plain) in data.items() if k[0] == year}
-    if indicator.rule == "sum":
-        total = sum(reported.values())
-        return total, total * max(FLOWS[indicator.code][2] * 0.25, 0.008)
-    last = reported[year, 12]
-    if indicator.code in RATES:
-        noise = RATES[indicator.code][1]
-        drift = sum(data[year, m][0] - data[year, m][1] for m in (9,)) * 0.75   # noise already inside the first nine months
-        return last + drift, noise * 0.5
-    if indicator.code in STOCKS:
-        return last, STOCKS[indicator.code][1] * 0.9
-    return last, {"HCM.02.02": 0.08, "HCM.16.03": 1.2, "HCM.11.01": 0.2, "HCM.09.01": 0.4}.get(indicator.code, abs(last) * 0.04)
+def plans():
+    """{(indicator, year): (low, high or nothing, colour or nothing)} of the indicators told within the year."""
+    found = {}
+    for line in PLANS.strip().splitlines():
+        code, *years = line.split("|")
+        for year, cell in zip((2025, 2026, 2027), years):
+            bounds, _, colour = cell.partition(" ")
+            low, _, high = bounds.partition("..")
+            found[code, year] = (float(low), float(high) if high else None, colour)
+    return found
 
 
 def round_target(value, digits):
-    if value == 0:
-        return 0
     step = 10.0 ** (math.floor(math.log10(abs(value))) - digits + 1)
     return round(value / step) * step
 
 
-def target_row(code, unit, period, author, kind, comparator, value, high, source, illustrative):
-    return (code, unit, period, author, kind, comparator, value, high, source, illustrative)
-
-
 def targets(indicators, wards):
     out = [
-        target_row("HCM.05.01", CITY, "2024", "city", "base", "ge", "7.50", "", "congthuong.vn, 2024-01: 7.5 to 8 %, lower end; area: the city of before 1 July 2025", 0),
-        target_row("HCM.05.01", CITY, "2024", "city", "stretch", "ge", "8.00", "", "congthuong.vn, 2024-01: 7.5 to 8 %, upper end; area: the city of before 1 July 2025", 0),
-        target_row("HCM.04.03", CITY, "2023", "city", "base", "ge", "68634", "", "thanhnien.vn, 2024-01: capital assigned for the year; area: the city of before 1 July 2025", 0),
-        target_row("HCM.02.01", CITY, "2024", "city", "base", "ge", "140000", "", "khoahocphothong.vn, 2024-09-04; area: the city of before 1 July 2025", 0),
+        ("HCM.05.01", CITY, "2024", "city", "base", "ge", "7.50", "", "congthuong.vn, 2024-01: 7.5 to 8 %, lower end; area: the city of before 1 July 2025", 0),
+        ("HCM.05.01", CITY, "2024", "city", "stretch", "ge", "8.00", "", "congthuong.vn, 2024-01: 7.5 to 8 %, upper end; area: the city of before 1 July 2025", 0),
+        ("HCM.04.03", CITY, "2023", "city", "base", "ge", "68634", "", "thanhnien.vn, 2024-01: capital assigned for the year; area: the city of before 1 July 2025", 0),
+        ("HCM.02.01", CITY, "2024", "city", "base", "ge", "140000", "", "khoahocphothong.vn, 2024-09-04; area: the city of before 1 July 2025", 0),
     ]
-    base_2026 = {}
-    for i in indicators.values():
-        if i.direction == "context":
-            continue
-        if i.code in PLAN_2026:
-            comparator, value, note = PLAN_2026[i.code]
-            base_2026[i.code] = float(value)
-            out.append(target_row(i.code, CITY, "2026", "city", "base", comparator, i.text(float(value)), "", f"the city's plan for 2026 as published: {note}", 0))
-        elif i.frequency == "year":
-            comparator = "le" if i.direction == "down" else "ge"
-            out.append(target_row(i.code, CITY, "2026", "city", "base", comparator, i.text(YEARLY_2026[i.code]), "", MADE_UP, 1))
-        for year in (2025, 2026):
-            if i.frequency == "year" or (year == 2026 and i.code in PLAN_2026) or year < STARTS.get(i.code, (0,))[0]:
-                continue
-            expected, unsure = year_end(i, year)
-            if i.direction == "range":
-                low, high = (102, 104.5) if i.code == "HCM.11.01" else (round_target(expected * 0.94, 3), round_target(expected * 1.04, 3))
-                out.append(target_row(i.code, CITY, str(year), "city", "base", "range", i.text(low), i.text(high), MADE_UP, 1))
-                base_2026[i.code] = low
-                continue
-            up = i.direction == "up"
-            if year == 2026:
-                steps = 4.5 if i.code in RED else 0.15 if i.code in ORANGE else -3.5
-            else:
-                steps = rng("target", i.code).choice([-3, -2, -1.5, -1, 1.5])
-            value = expected + (steps if up else -steps) * unsure
-            if i.code == "HCM.04.03":
-                value = PLAN_CAPITAL[year]
-            elif i.code == "HCM.04.04":
-                value = 95
-            elif year == 2025:
-                value = MISSED_2025.get(i.code, value)
-            if up and i.unit_code == "%":
-                value = min(value, 99.9)
-            value = i.text(round_target(value, 4 if i.code in ORANGE else 3))
-            out.append(target_row(i.code, CITY, str(year), "city", "base", "ge" if up else "le", value, "", MADE_UP, 1))
-            if year == 2026:
-                base_2026[i.code] = float(value)
-    for code, author, kind, factor in MORE_2026:
-        i = indicators[code]
-        value = i.text(round_target(base_2026[code] * factor, 3))
-        out.append(target_row(code, CITY, "2026", author, kind, "le" if i.direction == "down" else "ge", value, "", MADE_UP, 1))
-    for code, wanted in (("HCM.X1.01", "97.50"), ("HCM.X2.02", "94.50")):
-        for ward in sorted(wards):
-            out.append(target_row(code, ward, "2026", "city", "base", "ge", wanted, "", f"{MADE_UP}, one value for every ward", 1))
-        for ward in rng("own", code).sample(sorted(wards), 12):
-            out.append(target_row(code, ward, "2026", "unit", "stretch", "ge", f"{float(wanted) + 1:.2f}", "", f"{MADE_UP}, registered by the ward", 1))
+    base = {key: (low, high) for key, (low, high, _) in plans().items()}
+    base.update({(code, year): (v, None) for code, values in YEARLY_PLANS.items() for year, v in zip((2026, 2027), values)})
+    comparators = {"up": "ge", "down": "le", "range": "range"}
+    for (code, year), (low, high) in sorted(base.items()):
+        i, printed = indicators[code], PRINTED_PLANS.get(code) if year == 2026 else None
+        source = f"the city's plan for 2026 as published: {printed}" if printed else MADE_UP
+        out.append((code, CITY, str(year), "city", "base", comparators[i.direction], i.text(low), i.text(high) if high else "", source, 0 if printed else 1))
+    for year in (2026, 2027):
+        for code, author, kind, factor in MORE_PLANS:
+            value = indicators[code].text(round_target(base[code, year][0] * factor, 3))
+            out.append((code, CITY, str(year), author, kind, comparators[indicators[code].direction], value, "", MADE_UP, 1))
+    for code, values in WARD_PLANS.items():
+        for year, wanted in zip((2026, 2027), values):
+            for ward in sorted(wards):
+                out.append((code, ward, str(year), "city", "base", "ge", f"{wanted:.2f}", "", f"{MADE_UP}, one value for every ward", 1))
+            for ward in rng("own", code).sample(sorted(wards), 12):
+                out.append((code, ward, str(year), "unit", "stretch", "ge", f"{wanted + 1:.2f}", "", f"{MADE_UP}, registered by the ward", 1))
     return out
 
 
@@ -892,17 +944,19 @@ TEXTS = {
         ("Tủ cáp mở nắp {p}", "Tủ cáp {p} hở nắp {s}", "mất mỹ quan và dễ chập", "Đã khóa lại tủ cáp.")]),
 }
 CHANNELS = [("app", 52), ("hotline", 28), ("web", 20)]
-FEEDBACK_COUNT = 400
+FEEDBACK_COUNT, FEEDBACK_WEEKS = 480, 10
+FEEDBACK_END = datetime(2026, 11, 22, 23, 59, 30, tzinfo=LOCAL)     # a Sunday's last minute: whole weeks later it is one again
+UNANSWERED = 13                 # overdue in whatever part of the last week the file is cut off
 
 
-def working_deadline(start, days, holidays):
-    """`days` working days after a local moment, at the same time of day."""
-    moment = start
+def working_deadline(start, days, off):
+    """The end of office hours of the `days`-th working day after the day of a moment."""
+    day = start.astimezone(LOCAL).date()
     while days:
-        moment += timedelta(days=1)
-        if moment.weekday() < 5 and moment.date() not in holidays:
+        day += timedelta(days=1)
+        if day.weekday() < 5 and day not in off:
             days -= 1
-    return moment
+    return datetime(day.year, day.month, day.day, 17, tzinfo=LOCAL)
 
 
 def random_point(r, geometry):
@@ -917,11 +971,9 @@ def random_point(r, geometry):
 def feedback(shapes, units):
     r = rng("feedback")
     categories = {c["code"]: c for c in rows(HERE / "categories.csv")}
-    holidays = {date.fromisoformat(h["date"]) for h in rows(HERE / "holidays.csv")}
-    local = timezone(timedelta(hours=7))
-    end = datetime(2026, 11, 20, 16, 0, tzinfo=timezone.utc)
-    names = {u[0]: u[3] for u in units if u[0] in shapes}
+    off, names = holidays(), {u[0]: u[3] for u in units if u[0] in shapes}
     busy = {c: (4 if names[c].startswith("Phường") else 1) * (1.6 if c >= "26734" else 1) for c in shapes}
+    days = [FEEDBACK_END.date() - timedelta(days=n) for n in range(7 * FEEDBACK_WEEKS)]
     used, out = set(), []
     while len(out) < FEEDBACK_COUNT:
         category = r.choices(list(TEXTS), [t[0] for t in TEXTS.values()])[0]
@@ -934,32 +986,134 @@ def feedback(shapes, units):
             continue
         used.add((title, body))
         hour = r.choices(range(24), [1, 1, 1, 1, 1, 2, 5, 9, 11, 11, 10, 8, 6, 7, 9, 9, 9, 8, 8, 8, 7, 6, 4, 2])[0]
-        day = end.astimezone(local).date() - timedelta(days=int(60 * r.random() ** 1.15))
-        created = datetime(day.year, day.month, day.day, hour, r.randrange(60), r.randrange(60), tzinfo=local)
-        if created > end:
-            continue
-        due = working_deadline(created, int(categories[category]["answer_working_days"]), holidays)
+        day = r.choices(days, [1 if d.weekday() < 5 else 0.8 for d in days])[0]
+        created = datetime(day.year, day.month, day.day, hour, r.randrange(60), r.randrange(60), tzinfo=LOCAL)
+        if not out or created > FEEDBACK_END:
+            created = FEEDBACK_END
+        due = working_deadline(created, int(categories[category]["answer_working_days"]), off)
         allowed = (due - created).total_seconds() / 3600
-        late = r.random() < 0.05
-        hours = allowed * (r.uniform(1.05, 1.7) if late else r.betavariate(2.2, 2.4) * 0.96 + 0.02)
-        answered = created + timedelta(hours=hours) <= end and not (late and r.random() < 0.4)
+        late = r.random() < 0.027
+        hours = allowed * (r.uniform(1.05, 1.7) if late else r.betavariate(2.3, 1.2) * 0.98)
         routed = int(r.lognormvariate(4.6, 0.55)) if r.random() < 0.95 else int(r.uniform(320, 2400))
+        hours = max(hours, routed / 3600 + 0.3)
         good = r.choices([5, 4, 3, 2, 1], [44, 30, 14, 7, 5] if not late else [8, 14, 26, 28, 24])[0]
-        rating = good if answered and r.random() < 0.42 else ""
+        rating = good if r.random() < 0.42 else ""
         x, y = random_point(r, shapes[ward])
         out.append((category, title[0].upper() + title[1:], body, x, y, r.choices([c for c, _ in CHANNELS], [w for _, w in CHANNELS])[0],
-                    created.astimezone(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ"), routed, f"{hours:.1f}" if answered else "", rating,
-                    answer if answered else "", due))
+                    created.astimezone(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ"), routed, f"{hours:.1f}", rating, answer))
     out.sort(key=lambda f: f[6])
-    done = [f for f in out if f[8]]
-    on_time = sum(datetime.fromisoformat(f[6].replace("Z", "+00:00")) + timedelta(hours=float(f[8])) <= f[11] for f in done)
-    overdue = sum(not f[8] and f[11] < end for f in out)
-    print(f"  feedback: {len(done)} answered, {on_time} of them on time; {len(out) - len(done)} open, {overdue} of them overdue; "
-          f"on time of all due {on_time / (len(done) + overdue):.4f}")
-    return [f[:-1] for f in out]
+    # Of what is due on one day two answers come in its last half hour.
+    due = [working_deadline(moment(f[6]), int(categories[f[0]]["answer_working_days"]), off) for f in out]
+    for last in sorted(set(due)):
+        allowed = {n: (d - moment(out[n][6])).total_seconds() / 3600 for n, d in enumerate(due) if d == last}
+        in_time = sorted((n for n in allowed if float(out[n][8]) <= allowed[n]), key=lambda n: float(out[n][8]) / allowed[n])
+        for n in in_time[-2:]:
+            out[n] = out[n][:8] + (f"{allowed[n] - r.uniform(0.1, 0.4):.1f}",) + out[n][9:]
+    # Nobody answers some of the older ones: created 8 working days before the last week at least, six weeks before the end at most.
+    last_week, oldest = (FEEDBACK_END - timedelta(days=n) for n in (7, 42))
+    old = [n for n, f in enumerate(out) if moment(f[6]) > oldest and working_deadline(moment(f[6]), 8, off) < last_week]
+    for n in r.sample(old, UNANSWERED):
+        out[n] = out[n][:8] + ("", "", "")
+    return out
+
+
+def moment(text):
+    return datetime.fromisoformat(text.replace("Z", "+00:00"))
+
+
+def check_feedback():
+    """However much of the last week is still to come, the rest looks like a city's feedback of a day."""
+    off, categories = holidays(), {c["code"]: c for c in rows(HERE / "categories.csv")}
+    items = []
+    for f in rows(HERE / "feedback.csv"):
+        created = moment(f["created"])
+        answered = created + timedelta(hours=float(f["answered_after_h"])) if f["answered_after_h"] else None
+        items.append((created, answered, working_deadline(created, int(categories[f["category"]]["answer_working_days"]), off)))
+    assert max(i[0] for i in items) == FEEDBACK_END and min(i[0] for i in items) > FEEDBACK_END - timedelta(weeks=FEEDBACK_WEEKS)
+    seen = defaultdict(list)
+    for hours in range(0, 7 * 24):
+        now = FEEDBACK_END - timedelta(hours=hours)
+        there = [i for i in items if i[0] <= now]
+        unanswered = [due for _, answered, due in there if not answered or answered > now]
+        overdue = sum(due < now for due in unanswered)
+        done = [answered <= due for _, answered, due in there if answered and answered <= now]
+        soon = sum(now <= due < now + timedelta(days=1) for due in unanswered)
+        seen["overdue"].append(overdue)
+        seen["open in time"].append(len(unanswered) - overdue)
+        # Deadlines are ends of working days, so that nothing is due within a day from Friday evening to Sunday afternoon.
+        if any(now + timedelta(hours=0.5) < due < now + timedelta(days=1) for _, _, due in items):
+            seen["due within a day"].append(soon)
+        seen["on time of all due"].append(round(sum(done) / (len(done) + overdue), 4))
+    print("  feedback, over the last week:", {k: (min(v), max(v)) for k, v in seen.items()})
+    assert UNANSWERED <= min(seen["overdue"]) and max(seen["overdue"]) <= UNANSWERED + 3, seen["overdue"]
+    assert min(seen["open in time"]) >= 10 and min(seen["due within a day"]) >= 2
+    assert 0.935 < min(seen["on time of all due"]) and max(seen["on time of all due"]) < 0.955
 
 
 # ---- checks ----------------------------------------------------------------------------------
+
+DUE_DAYS = {frequency: last for frequency, (_, last) in REPORTED.items()}
+
+
+def expected(frequency, day):
+    """The last period that was due before a day."""
+    months, (y, m) = {"month": 1, "quarter": 3, "year": 12}[frequency], (day.year, day.month)
+    while True:
+        y, m = (y, m - 1) if m > 1 else (y - 1, 12)
+        period = period_code(frequency, y, m)
+        if m % months == 0 and period_end(period) + timedelta(days=DUE_DAYS[frequency]) < day:
+            return period
+
+
+def check_reporting(indicators):
+    """Made-up figures come in when they are due, and on any day the same few are late."""
+    first, steps = {}, defaultdict(list)
+    for o in rows(HERE / "observations.csv"):
+        if o["illustrative"] == "0" and o["unit_key"] != CITY:
+            continue
+        key, known = (o["indicator"], o["unit_key"], o["period"]), moment(o["known_time"])
+        i, end = indicators[o["indicator"]], period_end(o["period"])
+        if len(o["period"]) == len(period_code(i["frequency"], 2021, 12)):
+            first[key] = min(known, first.get(key, known))
+        if o["illustrative"] == "1":
+            over = datetime(end.year, end.month, end.day, tzinfo=LOCAL) + timedelta(days=DAYS_OF_ESTIMATE if o["vintage"] == "estimate" else 1)
+            assert known >= over, o
+            steps[key].append((known, ["estimate", "preliminary", "official"].index(o["vintage"])))
+    assert all([v for _, v in sorted(s)] == sorted(v for _, v in s) for s in steps.values())
+    late, counts = LATE | {code for code, unit in ENTERED if unit == CITY}, Counter()
+    reported = {(code, unit) for code, unit, _ in first}
+    day = date(2026, 11, 1)
+    while day.year <= LAST_YEAR:
+        now = datetime(day.year, day.month, day.day, tzinfo=LOCAL)
+        wanted = {frequency: expected(frequency, day) for frequency in DUE_DAYS}
+        overdue = [(code, unit) for code, unit in reported if first[code, unit, wanted[indicators[code]["frequency"]]] > now]
+        city, wards = {code for code, unit in overdue if unit == CITY}, Counter(code for code, unit in overdue if unit != CITY)
+        if day.day > 5:
+            assert city == late and wards == {code: n + 1 for code, n in WARD_LATE.items()}, (day, city, wards)
+        assert city <= late, (day, city)
+        counts[len(city)] += 1
+        day += timedelta(days=1)
+    print("  late series of the city: on so many days", dict(sorted(counts.items())))
+
+
+def check_plans(indicators):
+    """The year's official end lies on the side of the plan that its colour promises, near it where it is uncertain."""
+    ends = defaultdict(dict)
+    for o in rows(HERE / "observations.csv"):
+        if o["unit_key"] == CITY and o["vintage"] == "official" and o["illustrative"] == "1":
+            ends[o["indicator"], int(o["period"][:4])][o["period"]] = float(o["value"])
+    mix = Counter()
+    for (code, year), (low, high, colour) in plans().items():
+        if year == 2025:
+            continue
+        values, i = ends[code, year], indicators[code]
+        end = sum(values.values()) if i["ytd_rule"] == "sum" else values[max(values)]
+        met = low <= end <= high if high else end >= low if i["direction"] == "up" else end <= low
+        assert abs(end / low - 1) < 0.12 if colour == "o" else met == (colour == "g"), (code, year, low, high, end, colour)
+        mix[year, colour] += 1
+    assert all(11 <= mix[y, "r"] <= 13 and 12 <= mix[y, "o"] <= 16 and sum(mix[y, c] for c in "rog") == 47 for y in (2026, 2027)), mix
+    print("  plans:", dict(sorted(mix.items())))
+
 
 def check(shapes):
     units = {u["key"]: u for u in rows(HERE / "units.csv")}
@@ -993,7 +1147,7 @@ def check(shapes):
         seen.add(key)
         i = indicators[o["indicator"]]
         assert o["unit_key"] in units and re.fullmatch(r"\d{4}(-(0[1-9]|1[0-2]|Q[1-4]|H[12]))?", o["period"]), o
-        assert re.fullmatch(r"-?\d+(\.\d+)?", o["value"]) and o["known_time"][:10] <= str(TODAY), o
+        assert re.fullmatch(r"-?\d+(\.\d+)?", o["value"]) and moment(o["known_time"]), o
         if o["unit_key"] != NATION and len(o["period"]) > 4 and "H" not in o["period"]:
             assert float(i["min"]) <= float(o["value"]) <= float(i["max"]), o
     seen = set()
@@ -1002,8 +1156,12 @@ def check(shapes):
         assert key not in seen, key
         seen.add(key)
         assert t["indicator"] in indicators and t["unit_key"] in units and float(t["value"]) is not None
-    aimed = {t["indicator"] for t in rows(HERE / "targets.csv") if t["period"] == "2026"}
-    assert aimed == {c for c, i in indicators.items() if i["direction"] != "context"}
+    for year in ("2026", "2027"):
+        aimed = {t["indicator"] for t in rows(HERE / "targets.csv") if t["period"] == year}
+        assert aimed == {c for c, i in indicators.items() if i["direction"] != "context"}
+    check_reporting(indicators)
+    check_plans(indicators)
+    check_feedback()
     categories = {c["code"]: c for c in rows(HERE / "categories.csv")}
     assert all(c["route_to"] in ("ward", "dispatcher") or c["route_to"] in units for c in categories.values()) and {c["field_code"] for c in categories.values()} <= fields
     for f in rows(HERE / "feedback.csv"):
