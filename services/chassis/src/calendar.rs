@@ -2,7 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use chrono::{DateTime, Datelike, Days, FixedOffset, NaiveDate, NaiveTime, TimeZone, Utc, Weekday};
+use chrono::{
+    DateTime, Datelike, Days, FixedOffset, NaiveDate, NaiveTime, TimeDelta, TimeZone, Utc, Weekday,
+};
 use sqlx::PgExecutor;
 
 /// Vietnam has been at UTC+7 without daylight saving since 1975.
@@ -13,7 +15,9 @@ const CLOSING: NaiveTime = NaiveTime::from_hms_opt(17, 0, 0).expect("a time of d
 /// An instant as the city's clocks show it.
 #[must_use]
 pub fn city_time(instant: DateTime<Utc>) -> DateTime<FixedOffset> {
-    instant.with_timezone(&OFFSET)
+    // The last hours of the calendar have no local time: chrono panics when it is asked for.
+    let last = DateTime::<Utc>::MAX_UTC - TimeDelta::days(1);
+    instant.min(last).with_timezone(&OFFSET)
 }
 
 /// The calendar date in the city at an instant.
@@ -96,5 +100,10 @@ mod tests {
         let monday = instant("2026-11-23T10:00:00Z");
         assert_eq!(none().after_working_days(early, 1), monday);
         assert_eq!(city_date(early).to_string(), "2026-11-20");
+    }
+
+    #[test]
+    fn every_instant_has_a_day() {
+        assert!(city_date(DateTime::<Utc>::MAX_UTC) > city_date(DateTime::<Utc>::MIN_UTC));
     }
 }
