@@ -18,6 +18,7 @@ pub mod mesh;
 pub mod methods;
 pub mod objects;
 pub mod page;
+pub mod parse;
 pub mod postgres;
 mod refusal;
 pub mod request;

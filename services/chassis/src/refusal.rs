@@ -8,7 +8,8 @@ use tonic_types::{ErrorDetails, StatusExt};
 use crate::say;
 
 /// Why a call is refused. Becomes a `Status` with `google.rpc` details, its message in the caller's language.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("{}", .0.en)]
 pub struct Refusal(Box<Inner>);
 
 // Boxed: results are passed along by every function, refusals are rare.

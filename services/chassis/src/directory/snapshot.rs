@@ -11,8 +11,11 @@ use proto::identity::v1::{self as pb, export_directory_response::Entry};
 use uuid::Uuid;
 
 use super::{EVERYTHING, Grant, Principal, Role, Scope, Unit};
-use crate::calendar::city_date;
-use crate::language::Language;
+use crate::{
+    calendar::city_date,
+    language::Language,
+    parse::{instant, optional_instant, timestamp},
+};
 
 /// Tokens live 10 minutes at most; an ended session needs no longer memory than that.
 const REVOKED_KEPT: TimeDelta = TimeDelta::hours(1);
@@ -44,7 +47,8 @@ impl Snapshot {
             }
             Entry::Grant(grant) => self.put_grant(Grant::try_from(grant)?),
             Entry::SessionRevoked(session) => {
-                let time = instant(session.revoke_time)?.unwrap_or_else(Utc::now);
+                let time = optional_instant("revoke_time", session.revoke_time)?;
+                let time = time.unwrap_or_else(Utc::now);
                 self.revoked
                     .retain(|_, time| *time > Utc::now() - REVOKED_KEPT);
                 self.revoked.insert(session.session_id, time);
@@ -246,16 +250,6 @@ fn optional_id(text: &str) -> anyhow::Result<Option<Uuid>> {
     Ok(Some(text.parse().context("id")?))
 }
 
-fn instant(time: Option<prost_types::Timestamp>) -> anyhow::Result<Option<DateTime<Utc>>> {
-    time.map(|time| {
-        u32::try_from(time.nanos)
-            .ok()
-            .and_then(|nanos| DateTime::from_timestamp(time.seconds, nanos))
-            .context("time out of range")
-    })
-    .transpose()
-}
-
 impl TryFrom<pb::Unit> for Unit {
     type Error = anyhow::Error;
 
@@ -336,8 +330,8 @@ impl TryFrom<pb::Grant> for Grant {
         Ok(Self {
             id: grant.id.parse().context("grant id")?,
             unit_id: grant.unit_id.parse().context("grant unit")?,
-            valid_from: instant(grant.valid_from)?.context("grant without beginning")?,
-            valid_to: instant(grant.valid_to)?,
+            valid_from: instant("valid_from", grant.valid_from).context("valid_from")?,
+            valid_to: optional_instant("valid_to", grant.valid_to).context("valid_to")?,
             principal_id: grant.principal_id,
             role: grant.role,
             fields: grant.field_codes,
@@ -365,10 +359,6 @@ impl From<&Principal> for pb::Principal {
 
 impl From<&Grant> for pb::Grant {
     fn from(grant: &Grant) -> Self {
-        let timestamp = |time: DateTime<Utc>| prost_types::Timestamp {
-            seconds: time.timestamp(),
-            nanos: time.timestamp_subsec_nanos().cast_signed(),
-        };
         Self {
             id: grant.id.to_string(),
             principal_id: grant.principal_id.clone(),

@@ -18,7 +18,7 @@ use super::{
     cursor::{Cursor, Standing},
     park, retain, sequence,
 };
-use crate::{Caller, Refusal, internal};
+use crate::{Caller, Refusal, internal, parse::timestamp};
 
 /// The permission of which units' events a reader sees.
 const PERMISSION: &str = "events.subscribe";
@@ -224,13 +224,6 @@ impl Reader {
             }
         }
         Ok(())
-    }
-}
-
-pub(super) fn timestamp(time: chrono::DateTime<chrono::Utc>) -> prost_types::Timestamp {
-    prost_types::Timestamp {
-        seconds: time.timestamp(),
-        nanos: time.timestamp_subsec_nanos().cast_signed(),
     }
 }
 

@@ -17,7 +17,7 @@ use uuid::Uuid;
 
 use proto::events::v1 as pb;
 
-use crate::telemetry;
+use crate::{parse::instant, telemetry};
 use cursor::Cursor;
 
 pub use consume::{Consumer, consume};
@@ -146,14 +146,12 @@ impl TryFrom<&pb::Event> for Event {
     type Error = anyhow::Error;
 
     fn try_from(event: &pb::Event) -> anyhow::Result<Self> {
-        let time = event.time.context("the event has no time")?;
         Ok(Self {
             id: event.id.parse().context("malformed id")?,
             source: event.source.clone(),
             kind: event.r#type.clone(),
             subject: event.subject.clone(),
-            time: DateTime::from_timestamp(time.seconds, time.nanos.unsigned_abs())
-                .context("malformed time")?,
+            time: instant("time", event.time).context("malformed time")?,
             unit_ids: event
                 .unit_ids
                 .iter()

@@ -10,8 +10,7 @@ use tonic::{Code, Status};
 
 use proto::events::v1 as pb;
 
-use super::feed::timestamp;
-use crate::{Refusal, internal};
+use crate::{Refusal, internal, parse::timestamp};
 
 /// How long a replay is waited for. The consumer's replica that holds the lease does it, which may not be this one.
 const PATIENCE: Duration = Duration::from_secs(8);
