@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use chassis::objects::Objects;
-use img_parts::{ImageEXIF, ImageICC, jpeg::Jpeg, png::Png, webp::WebP};
+use img_parts::{png::Png, riff::RiffContent, webp::WebP};
 use sqlx::{PgConnection, PgPool};
 use uuid::Uuid;
 
@@ -13,40 +13,92 @@ pub const LARGEST: usize = 8 * 1024 * 1024;
 
 /// A photo's bytes without metadata, and their type.
 pub fn clean(content: Bytes) -> Result<(&'static str, Bytes), Error> {
-    let refuse = || {
+    let cleaned = if content.len() > LARGEST {
+        None
+    } else if content.starts_with(&[0xff, 0xd8, 0xff]) {
+        jpeg(&content).map(|content| ("image/jpeg", content))
+    } else if content.starts_with(b"\x89PNG\r\n\x1a\n") {
+        png(content).map(|content| ("image/png", content))
+    } else if content.starts_with(b"RIFF") && content.get(8..12) == Some(b"WEBP") {
+        webp(content).map(|content| ("image/webp", content))
+    } else {
+        None
+    };
+    cleaned.ok_or_else(|| {
         Error::invalid(
             "content",
             "phải là ảnh JPEG, PNG hoặc WebP còn nguyên vẹn, tối đa 8 MiB",
             "must be an undamaged JPEG, PNG or WebP of at most 8 MiB",
         )
-    };
-    if content.is_empty() || content.len() > LARGEST {
-        return Err(refuse());
+    })
+}
+
+/// What decodes a JPEG, up to its end: phones put further pictures and videos behind it, each with a place of its own.
+/// None if it has no end.
+fn jpeg(content: &[u8]) -> Option<Bytes> {
+    let mut rest = content.strip_prefix(&[0xff, 0xd8])?;
+    let mut kept = vec![0xff, 0xd8];
+    let mut scanning = false;
+    loop {
+        let (length, decodes) = match rest {
+            [0xff, 0xd9, ..] => {
+                kept.extend([0xff, 0xd9]);
+                return Some(kept.into());
+            }
+            // Within a scan: an escaped 0xff, and restarts.
+            [0xff, 0x00 | 0xd0..=0xd7, ..] => (2, scanning),
+            // Markers may be filled up.
+            [0xff, 0xff, ..] => (1, false),
+            [0xff, marker, high, low, ..] => {
+                scanning = *marker == 0xda;
+                // Frames, tables and scans, APP0 (JFIF) and APP14 (colours). The other APPn and comments hold place,
+                // camera and editor.
+                let decodes = matches!(marker, 0xc0..=0xcf | 0xda..=0xe0 | 0xee);
+                (2 + usize::from(u16::from_be_bytes([*high, *low])), decodes)
+            }
+            _ => (rest.iter().position(|byte| *byte == 0xff)?, scanning),
+        };
+        let (part, further) = rest.split_at_checked(length).filter(|_| length > 0)?;
+        if decodes {
+            kept.extend_from_slice(part);
+        }
+        rest = further;
     }
-    if content.starts_with(&[0xff, 0xd8, 0xff]) {
-        let mut jpeg = Jpeg::from_bytes(content).map_err(|_| refuse())?;
-        // APP1 to APP15 and comments hold place, camera and editor; APP0 and APP14 hold how to decode.
-        jpeg.segments_mut()
-            .retain(|segment| !matches!(segment.marker(), 0xe1..=0xed | 0xef | 0xfe));
-        Ok(("image/jpeg", jpeg.encoder().bytes()))
-    } else if content.starts_with(b"\x89PNG\r\n\x1a\n") {
-        let mut png = Png::from_bytes(content).map_err(|_| refuse())?;
-        png.chunks_mut().retain(|chunk| {
-            matches!(
-                &chunk.kind(),
-                b"IHDR" | b"PLTE" | b"IDAT" | b"IEND" | b"tRNS" | b"gAMA" | b"sRGB" | b"cHRM"
-            )
-        });
-        Ok(("image/png", png.encoder().bytes()))
-    } else if content.starts_with(b"RIFF") && content.get(8..12) == Some(b"WEBP") {
-        let mut webp = WebP::from_bytes(content).map_err(|_| refuse())?;
-        webp.set_exif(None);
-        webp.set_icc_profile(None);
-        webp.chunks_mut().retain(|chunk| &chunk.id() != b"XMP ");
-        Ok(("image/webp", webp.encoder().bytes()))
-    } else {
-        Err(refuse())
+}
+
+/// What decodes a PNG; what stands behind its end is not read.
+fn png(content: Bytes) -> Option<Bytes> {
+    let mut png = Png::from_bytes(content).ok()?;
+    png.chunks_mut().retain(|chunk| {
+        matches!(
+            &chunk.kind(),
+            b"IHDR" | b"PLTE" | b"IDAT" | b"IEND" | b"tRNS" | b"gAMA" | b"sRGB" | b"cHRM"
+        )
+    });
+    Some(png.encoder().bytes())
+}
+
+/// What decodes a WebP; what stands behind it is not read.
+fn webp(content: Bytes) -> Option<Bytes> {
+    const ALPHA_AND_ANIMATION: u8 = 0x12;
+    let mut webp = WebP::from_bytes(content).ok()?;
+    webp.chunks_mut().retain(|chunk| {
+        matches!(
+            &chunk.id(),
+            b"VP8X" | b"VP8 " | b"VP8L" | b"ALPH" | b"ANIM" | b"ANMF"
+        )
+    });
+    for chunk in webp.chunks_mut() {
+        // The header says what comes.
+        if &chunk.id() == b"VP8X"
+            && let RiffContent::Data(data) = chunk.content_mut()
+        {
+            let mut header = data.to_vec();
+            *header.first_mut()? &= ALPHA_AND_ANIMATION;
+            *data = header.into();
+        }
     }
+    Some(webp.encoder().bytes())
 }
 
 /// A photo of an item.
@@ -133,26 +185,88 @@ pub async fn prune(db: &PgPool, objects: &Objects) -> anyhow::Result<()> {
 mod tests {
     use super::*;
 
-    /// A JPEG of one APP0 and one EXIF segment; enough for what looks at segments only.
-    fn jpeg_with_exif() -> Vec<u8> {
-        let mut bytes = vec![0xff, 0xd8];
-        bytes.extend([0xff, 0xe0, 0x00, 0x07, b'J', b'F', b'I', b'F', 0]);
-        bytes.extend([0xff, 0xe1, 0x00, 0x0c]);
-        bytes.extend(b"Exif\0\0here");
-        bytes.extend([0xff, 0xda, 0x00, 0x02, 0x11, 0x22, 0xff, 0xd9]);
-        bytes
+    const EXIF: &[u8] = b"\xff\xe1\x00\x0cExif\0\0here";
+    const FRAME: &[u8] = b"\xff\xe0\x00\x07JFIF\0";
+
+    fn holds(content: &[u8], text: &[u8]) -> bool {
+        content.windows(text.len()).any(|part| part == text)
     }
 
     #[test]
-    fn place_and_camera_are_removed() {
-        let (kind, cleaned) = clean(jpeg_with_exif().into()).unwrap();
+    fn place_and_camera_are_removed_from_a_jpeg() {
+        let first = b"\xff\xda\x00\x02\x11\xff\x00\x22\xff\xd0\x33";
+        let table = b"\xff\xc4\x00\x03\x44";
+        let second = b"\xff\xda\x00\x02\x55";
+        let end = b"\xff\xd9";
+        // Metadata before, between and behind the scans of a progressive picture; then a whole one, as of a live photo.
+        let behind = [b"\xff\xd8", EXIF, first, end, b"ftypmp42 here"].concat();
+        let photo = [
+            b"\xff\xd8",
+            FRAME,
+            EXIF,
+            first,
+            EXIF,
+            b"\xff",
+            table,
+            second,
+            end,
+            &behind,
+        ]
+        .concat();
+        let (kind, cleaned) = clean(photo.into()).unwrap();
         assert_eq!(kind, "image/jpeg");
-        assert!(
-            !cleaned
-                .windows(4)
-                .any(|part| part == b"Exif" || part == b"here")
-        );
-        assert!(cleaned.windows(4).any(|part| part == b"JFIF"));
+        let expected = [b"\xff\xd8", FRAME, first, table, second, end].concat();
+        assert_eq!(cleaned, expected);
+    }
+
+    #[test]
+    fn place_and_camera_are_removed_from_a_png() {
+        let chunk = |kind: &[u8; 4], data: &'static [u8]| {
+            img_parts::png::PngChunk::new(*kind, Bytes::from_static(data))
+                .encoder()
+                .bytes()
+        };
+        let parts = [
+            chunk(b"IHDR", &[0; 13]),
+            chunk(b"tEXt", b"here"),
+            chunk(b"eXIf", b"here"),
+            chunk(b"IDAT", b"picture"),
+            chunk(b"IEND", b""),
+            chunk(b"eXIf", b"here"),
+        ];
+        let photo = [b"\x89PNG\r\n\x1a\n", parts.concat().as_slice()].concat();
+        let (kind, cleaned) = clean(photo.into()).unwrap();
+        assert_eq!(kind, "image/png");
+        assert!(holds(&cleaned, b"picture") && !holds(&cleaned, b"here"));
+    }
+
+    #[test]
+    fn place_and_camera_are_removed_from_a_webp() {
+        let chunks = [
+            b"VP8X\x0a\0\0\0\x3e\0\0\0\x01\0\0\x01\0\0".as_slice(),
+            b"ICCP\x04\0\0\0here",
+            b"VP8 \x08\0\0\0picture!",
+            b"EXIF\x04\0\0\0here",
+            b"XMP \x04\0\0\0here",
+            b"ABCD\x04\0\0\0here",
+        ]
+        .concat();
+        let length = u32::try_from(4 + chunks.len()).unwrap().to_le_bytes();
+        let photo = [b"RIFF", length.as_slice(), b"WEBP", &chunks, b"here"].concat();
+        let (kind, cleaned) = clean(photo.into()).unwrap();
+        assert_eq!(kind, "image/webp");
+        assert!(holds(&cleaned, b"picture!") && !holds(&cleaned, b"here"));
+        // Of what the header announces only alpha and animation may still come.
+        assert!(holds(&cleaned, b"VP8X\x0a\0\0\0\x12\0\0\0\x01"));
+    }
+
+    #[test]
+    fn a_jpeg_cut_off_anywhere_is_refused() {
+        let photo = [b"\xff\xd8", FRAME, EXIF, b"\xff\xda\x00\x02\x11\xff\xd9"].concat();
+        for length in 0..photo.len() {
+            assert!(clean(Bytes::copy_from_slice(&photo[..length])).is_err());
+        }
+        assert!(clean(photo.into()).is_ok());
     }
 
     #[test]
