@@ -124,14 +124,13 @@ CREATE TABLE refresh_token (
 );
 CREATE INDEX refresh_token_session ON refresh_token (session_id);
 
--- Failed sign-ins by login ("login:an", known or not) and by address ("address:10.0.0.1").
-CREATE TABLE sign_in_failure (
+-- What guessing has used up, by login and address, by address and by login; each row is full again at its time. Rows
+-- "known ..." are addresses from which a login signed in.
+CREATE TABLE sign_in_limit (
     key text PRIMARY KEY,
-    failures int NOT NULL,
-    last_time timestamptz NOT NULL,
-    locked_until timestamptz NOT NULL
+    full_time timestamptz NOT NULL
 );
-CREATE INDEX sign_in_failure_last_time ON sign_in_failure (last_time);
+CREATE INDEX sign_in_limit_full_time ON sign_in_limit (full_time);
 
 -- Every fact of the mesh, in the order in which identity heard of it, each hash covering the one before.
 CREATE TABLE audit_entry (

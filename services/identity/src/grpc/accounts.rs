@@ -10,7 +10,9 @@ use super::once;
 use crate::{
     account,
     error::{Error, Result as Outcome},
-    grant, parse, password, session,
+    grant, parse,
+    password::{self, Attempt, Taken},
+    session,
     state::Identity,
 };
 
@@ -55,8 +57,8 @@ impl Identity {
         let id = person(caller)?;
         password::check("new_password", &request.new_password)?;
         // A stolen session must not be a way to guess the password.
-        let attempt = password::Attempt::new(&id.to_string(), None);
-        if attempt.locked_until(&self.db).await?.is_some() {
+        let attempt = Attempt::new(&id.to_string(), None);
+        if let Taken::No(_) = attempt.begin(&self.db).await? {
             return Err(Refusal::new(
                 Code::ResourceExhausted,
                 "TOO_MANY_ATTEMPTS",
@@ -67,7 +69,6 @@ impl Identity {
         }
         let known = account::password_hash(&self.db, id).await?;
         if !password::verify(&request.current_password, known).await? {
-            attempt.failed(&self.db).await?;
             return Err(Refusal::new(
                 Code::PermissionDenied,
                 "WRONG_PASSWORD",

@@ -18,7 +18,7 @@ use crate::{
     account::{self, normal_login},
     client::{self, Client},
     error::Result as Outcome,
-    password::{self, Attempt},
+    password::{self, Attempt, Taken},
     session::{self, Asked},
     state::Identity,
 };
@@ -217,14 +217,13 @@ enum Proof {
 async fn prove(identity: &Identity, headers: &HeaderMap, sent: &SignIn) -> Outcome<Proof> {
     let login = normal_login(&sent.login);
     let attempt = Attempt::new(&login, address(headers));
-    if let Some(until) = attempt.locked_until(&identity.db).await? {
+    if let Taken::No(until) = attempt.begin(&identity.db).await? {
         return Ok(Proof::Locked(until));
     }
     let known = account::by_login(&identity.db, &login).await?;
     let (id, hash) = known.unzip();
     let proven = password::verify(&sent.password, hash).await?;
     let Some(id) = id.filter(|_| proven) else {
-        attempt.failed(&identity.db).await?;
         return Ok(Proof::Wrong);
     };
     attempt.succeeded(&identity.db).await?;
