@@ -13,7 +13,6 @@ use http::{Request, Response};
 use tokio::{sync::Semaphore, time::Instant};
 use tokio_util::sync::CancellationToken;
 use tonic::{Code, Status, body::Body};
-use tonic_types::{ErrorDetails, StatusExt as _};
 
 use crate::{
     Config,
@@ -22,7 +21,6 @@ use crate::{
     language::Language,
     methods::{self, Method},
     refusal::Refusal,
-    say,
 };
 
 /// How much longer an upload (a stream of the caller's) may take than a unary call.
@@ -163,15 +161,12 @@ where
 }
 
 fn overloaded() -> Status {
-    let mut details = ErrorDetails::new();
-    details.set_error_info("OVERLOADED", "civicmesh", std::collections::HashMap::new());
-    details.set_retry_info(Some(RETRY_AFTER));
-    Status::with_error_details(
+    Refusal::new(
         Code::Unavailable,
-        say(
-            "dịch vụ đang quá tải, hãy thử lại sau giây lát",
-            "the service is overloaded, try again in a moment",
-        ),
-        details,
+        "OVERLOADED",
+        "dịch vụ đang quá tải, hãy thử lại sau giây lát",
+        "the service is overloaded, try again in a moment",
     )
+    .retry_after(RETRY_AFTER)
+    .into()
 }

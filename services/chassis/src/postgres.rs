@@ -112,3 +112,74 @@ async fn demand_durability(pool: &PgPool) -> anyhow::Result<()> {
     }
     Ok(())
 }
+
+/// Whose fault a failed statement is, and with it whether the same statement may succeed later.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Fault {
+    /// The database is away, full, stopping, or no longer the primary.
+    Away,
+    /// It lost against another transaction.
+    Contention,
+    /// It was given a value that Postgres cannot hold, such as a NUL in a text or a date far away.
+    Value,
+    /// Anything else.
+    Statement,
+}
+
+/// Finds the failed statement in an error's chain of causes and says whose fault it is; nothing if there is none.
+pub(crate) fn fault(error: &anyhow::Error) -> Option<Fault> {
+    let error = error.chain().find_map(|cause| cause.downcast_ref())?;
+    Some(match error {
+        sqlx::Error::Database(error) => fault_of(error.code().as_deref().unwrap_or_default()),
+        sqlx::Error::Io(_)
+        | sqlx::Error::Tls(_)
+        | sqlx::Error::PoolTimedOut
+        | sqlx::Error::PoolClosed
+        | sqlx::Error::WorkerCrashed => Fault::Away,
+        _ => Fault::Statement,
+    })
+}
+
+fn fault_of(code: &str) -> Fault {
+    match code {
+        // serialization failure, deadlock, lock timeout
+        "40001" | "40P01" | "55P03" => Fault::Contention,
+        // invalid or untranslatable character; datetime overflow or format
+        "22021" | "22P05" | "22007" | "22008" => Fault::Value,
+        // read-only, as the old primary is after a failover
+        "25006" => Fault::Away,
+        // connection lost, out of resources, shutting down
+        _ if ["08", "53", "57P"]
+            .iter()
+            .any(|class| code.starts_with(class)) =>
+        {
+            Fault::Away
+        }
+        _ => Fault::Statement,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_fault_is_known_by_its_code() {
+        for (code, fault) in [
+            ("57P01", Fault::Away),
+            ("08006", Fault::Away),
+            ("53300", Fault::Away),
+            ("25006", Fault::Away),
+            ("40P01", Fault::Contention),
+            ("22021", Fault::Value),
+            ("23505", Fault::Statement),
+            ("57014", Fault::Statement),
+            ("", Fault::Statement),
+        ] {
+            assert_eq!(fault_of(code), fault, "{code}");
+        }
+        let error = anyhow::Error::new(sqlx::Error::PoolTimedOut).context("while reading");
+        assert_eq!(fault(&error), Some(Fault::Away));
+        assert_eq!(fault(&anyhow::anyhow!("no statement")), None);
+    }
+}

@@ -1,11 +1,14 @@
 //! The one way an error leaves a service: a code, a reason for programs, a text for people in both languages.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, time::Duration};
 
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt};
 
-use crate::say;
+use crate::{
+    postgres::{Fault, fault},
+    say,
+};
 
 /// Why a call is refused. Becomes a `Status` with `google.rpc` details, its message in the caller's language.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -19,6 +22,7 @@ struct Inner {
     reason: &'static str,
     fields: Vec<(String, String, String)>,
     resource: Option<(&'static str, String)>,
+    retry_after: Option<Duration>,
     vi: String,
     en: String,
 }
@@ -36,6 +40,7 @@ impl Refusal {
             reason,
             fields: Vec::new(),
             resource: None,
+            retry_after: None,
             vi: vi.into(),
             en: en.into(),
         }))
@@ -78,6 +83,13 @@ impl Refusal {
         self
     }
 
+    /// Says when the same call may succeed.
+    #[must_use]
+    pub fn retry_after(mut self, pause: Duration) -> Self {
+        self.0.retry_after = Some(pause);
+        self
+    }
+
     /// The gRPC code.
     #[must_use]
     pub fn code(&self) -> Code {
@@ -102,6 +114,9 @@ impl Refusal {
         if let Some((kind, id)) = inner.resource {
             details.set_resource_info(kind, id, "", "");
         }
+        if inner.retry_after.is_some() {
+            details.set_retry_info(inner.retry_after);
+        }
         Status::with_error_details(inner.code, say(inner.vi, inner.en), details)
     }
 }
@@ -112,25 +127,58 @@ impl From<Refusal> for Status {
     }
 }
 
-/// Logs a failure of our own once, with its source chain, and tells the caller only that there was one.
+/// When a caller may come again after a passing failure of the database.
+const RETRY_AFTER: Duration = Duration::from_millis(500);
+
+/// Logs a failure once, with its source chain, and tells the caller no more than whether to try again.
 pub fn internal(error: impl Into<anyhow::Error>) -> Status {
     let error = error.into();
-    let unavailable = error.downcast_ref::<sqlx::Error>().is_some_and(|error| {
-        matches!(
-            error,
-            sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed | sqlx::Error::Io(_)
-        )
-    });
-    tracing::error!(error = format!("{error:#}"), "request failed");
-    if unavailable {
-        Refusal::new(
+    let text = format!("{error:#}");
+    let refusal = match fault(&error) {
+        Some(Fault::Away) => Refusal::new(
             Code::Unavailable,
             "DATABASE_UNAVAILABLE",
             "cơ sở dữ liệu tạm thời không sẵn sàng, hãy thử lại",
             "the database is not available for the moment, try again",
         )
-        .into()
-    } else {
-        Refusal::new(Code::Internal, "INTERNAL", "lỗi nội bộ", "internal error").into()
+        .retry_after(RETRY_AFTER),
+        Some(Fault::Contention) => Refusal::new(
+            Code::Aborted,
+            "CONTENTION",
+            "có thao tác khác đang làm việc trên cùng dữ liệu, hãy thử lại",
+            "another write works on the same data, try again",
+        )
+        .retry_after(RETRY_AFTER),
+        Some(Fault::Value) => {
+            tracing::info!(error = text, "a value cannot be stored");
+            return Refusal::new(
+                Code::InvalidArgument,
+                "VALUE_NOT_STORABLE",
+                "yêu cầu có ký tự không hợp lệ hoặc thời điểm quá xa",
+                "the request holds an invalid character or a time too far away",
+            )
+            .into();
+        }
+        Some(Fault::Statement) | None => {
+            Refusal::new(Code::Internal, "INTERNAL", "lỗi nội bộ", "internal error")
+        }
+    };
+    tracing::error!(error = text, "request failed");
+    refusal.into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_database_that_is_away_is_tried_again() {
+        let status = internal(sqlx::Error::PoolTimedOut);
+        assert_eq!(status.code(), Code::Unavailable);
+        let retry = status.get_details_retry_info().unwrap();
+        assert_eq!(retry.retry_delay, Some(RETRY_AFTER));
+        let status = internal(anyhow::anyhow!("a table is missing"));
+        assert_eq!(status.code(), Code::Internal);
+        assert_eq!(status.message(), "lỗi nội bộ");
     }
 }

@@ -9,7 +9,10 @@ use tokio_util::sync::CancellationToken;
 use tonic::{Code, Status};
 use uuid::Uuid;
 
-use crate::{Refusal, internal};
+use crate::{
+    Refusal, internal,
+    postgres::{Fault, fault},
+};
 
 /// How often old keys are looked for.
 const PRUNE_PERIOD: Duration = Duration::from_secs(600);
@@ -123,19 +126,17 @@ impl RequestKey {
 
 /// The first call with the same key is still under way after the lock timeout.
 fn waiting(error: sqlx::Error) -> Status {
-    let is_lock_timeout = error
-        .as_database_error()
-        .is_some_and(|error| error.code().as_deref() == Some("55P03"));
-    if is_lock_timeout {
-        return Refusal::new(
-            Code::Aborted,
-            "REQUEST_UNDER_WAY",
-            "yêu cầu này đang được xử lý, hãy thử lại sau giây lát",
-            "this request is being worked on, try again in a moment",
-        )
-        .into();
+    let error = error.into();
+    if fault(&error) != Some(Fault::Contention) {
+        return internal(error);
     }
-    internal(error)
+    Refusal::new(
+        Code::Aborted,
+        "REQUEST_UNDER_WAY",
+        "yêu cầu này đang được xử lý, hãy thử lại sau giây lát",
+        "this request is being worked on, try again in a moment",
+    )
+    .into()
 }
 
 /// Deletes keys older than seven days, in small batches, until told to stop.

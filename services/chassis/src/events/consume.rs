@@ -15,7 +15,10 @@ use tracing::Instrument;
 use proto::events::v1::{self as pb, event_feed_service_client::EventFeedServiceClient};
 
 use super::{Event, lease::Lease};
-use crate::telemetry;
+use crate::{
+    postgres::{Fault, fault},
+    telemetry,
+};
 
 /// Events digested in one transaction at most.
 const BATCH: usize = 100;
@@ -517,29 +520,9 @@ impl Trouble {
 /// Tells a failure of the event from one of the database, which must not count as a try.
 fn blame(error: impl Into<anyhow::Error>) -> Trouble {
     let error = error.into();
-    let is_surroundings = error.chain().any(|cause| {
-        match cause.downcast_ref::<sqlx::Error>() {
-            Some(sqlx::Error::Database(error)) => error.code().is_some_and(|code| {
-                // connection lost, out of resources, shutting down; read-only after a failover
-                ["08", "53", "57P"]
-                    .iter()
-                    .any(|class| code.starts_with(class))
-                    || code == "25006"
-            }),
-            Some(
-                sqlx::Error::Io(_)
-                | sqlx::Error::Tls(_)
-                | sqlx::Error::PoolTimedOut
-                | sqlx::Error::PoolClosed
-                | sqlx::Error::WorkerCrashed,
-            ) => true,
-            _ => false,
-        }
-    });
-    if is_surroundings {
-        Trouble::Surroundings(error)
-    } else {
-        Trouble::Event(error)
+    match fault(&error) {
+        Some(Fault::Away | Fault::Contention) => Trouble::Surroundings(error),
+        Some(Fault::Value | Fault::Statement) | None => Trouble::Event(error),
     }
 }
 

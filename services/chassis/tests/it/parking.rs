@@ -3,7 +3,7 @@
 use std::{
     sync::{
         Arc,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     time::Duration,
 };
@@ -231,4 +231,48 @@ async fn parked_events_are_for_operators_of_the_whole_city() {
         let reason = status.get_details_error_info().unwrap().reason;
         assert_eq!(reason, "OUTSIDE_SCOPE");
     }
+}
+
+/// Loses against other transactions the first times.
+struct Losing {
+    tries: Arc<AtomicUsize>,
+}
+
+impl Consumer for Losing {
+    const NAME: &'static str = "losing";
+
+    fn source(&self) -> &str {
+        "source"
+    }
+
+    fn types(&self) -> &[&str] {
+        &[]
+    }
+
+    async fn handle(&self, tx: &mut PgConnection, event: &Event) -> anyhow::Result<()> {
+        if self.tries.fetch_add(1, Ordering::SeqCst) < 8 {
+            sqlx::query("DO $$ BEGIN RAISE 'as asked' USING ERRCODE = 'deadlock_detected'; END $$")
+                .execute(&mut *tx)
+                .await?;
+        }
+        note(tx, "losing", event).await
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_lost_race_is_not_the_events_fault() {
+    let (_source_database, source_db) = Database::migrated(&NO_MIGRATIONS).await;
+    let (_sink_database, sink_db) = sink().await;
+    state(&source_db, "subject", 1..=1).await;
+    let source = Source::serve(source_db).await;
+    let consumer = Losing {
+        tries: Arc::default(),
+    };
+    let running = Running::start(&sink_db, &source, "sink", consumer);
+    until("the event is digested", || async {
+        noted(&sink_db, "subject").await == [1]
+    })
+    .await;
+    assert_eq!(parked(&sink_db).await, 0);
+    running.stop().await;
 }

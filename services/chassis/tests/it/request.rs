@@ -168,3 +168,14 @@ async fn keys_are_forgotten_after_seven_days() {
         "again"
     );
 }
+
+#[tokio::test]
+async fn a_value_that_cannot_be_stored_is_the_callers_mistake() {
+    let (_database, db) = database().await;
+    let refused = sqlx::query("INSERT INTO effect VALUES ($1)")
+        .bind("abc\0def")
+        .execute(&db)
+        .await;
+    let status = chassis::internal(refused.unwrap_err());
+    assert_eq!(status.code(), Code::InvalidArgument);
+}
