@@ -248,6 +248,8 @@ impl FeedbackService for Grpc {
         request: Request<pb::ImportFeedbackRequest>,
     ) -> Result<Response<pb::ImportFeedbackResponse>, Status> {
         let caller = Caller::of(&request)?.clone();
+        // What is configured here holds for every ward.
+        caller.require_everywhere("feedback.configure")?;
         Ok(Response::new(
             self.import(&caller, &request.into_inner()).await?,
         ))
