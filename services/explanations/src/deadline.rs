@@ -4,6 +4,8 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 /// Working days that are proposed.
 pub const PROPOSED: [u32; 4] = [1, 3, 5, 10];
+/// Working days for a new answer, when the deadline has passed and no other is set.
+pub const FOR_NEW_ANSWER: u32 = 2;
 /// A deadline lies at most this far ahead.
 pub const FURTHEST: TimeDelta = TimeDelta::days(60);
 

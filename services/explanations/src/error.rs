@@ -128,6 +128,16 @@ pub fn not_a_person() -> Refusal {
     )
 }
 
+/// More time is granted for what still lies ahead only.
+pub fn extension_passed() -> Refusal {
+    Refusal::new(
+        Code::FailedPrecondition,
+        "EXTENSION_PASSED",
+        "thời hạn được đề nghị đã qua, hãy từ chối để đơn vị đề nghị thời hạn khác",
+        "the deadline that was asked for has passed, refuse it so that the unit may ask for another",
+    )
+}
+
 /// The figures cannot be had at the moment.
 pub fn forecasting_unavailable() -> Refusal {
     Refusal::new(

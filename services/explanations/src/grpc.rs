@@ -49,7 +49,7 @@ impl Grpc {
         if let Claimed::Before(answer) = key.claim(&mut tx).await? {
             return Ok(Response::new(answer));
         }
-        let answer = step::take(&mut tx, caller, &self.base.directory, target, &act).await?;
+        let answer = step::take(&mut tx, caller, &self.base.directory, target, act).await?;
         key.keep(&mut tx, &answer).await?;
         tx.commit().await.map_err(Error::from)?;
         Ok(Response::new(answer))

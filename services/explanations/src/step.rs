@@ -2,7 +2,7 @@
 
 use chassis::{
     Caller, Directory, Refusal,
-    calendar::city_date,
+    calendar::{Holidays, city_date},
     events::{self, Fact},
 };
 use chrono::{DateTime, NaiveDate, Utc};
@@ -12,8 +12,8 @@ use uuid::Uuid;
 
 use crate::{
     attachment,
-    deadline::is_within_reach,
-    error::{Error, etag_mismatch, not_a_person, not_requester, own_request},
+    deadline::{FOR_NEW_ANSWER, is_within_reach},
+    error::{Error, etag_mismatch, extension_passed, not_a_person, not_requester, own_request},
     explanation::{self, Explanation, Viewer},
     life::{Side, State, Step},
     thread::{self, Actor, Answer, Entry, Kind},
@@ -86,6 +86,13 @@ impl Act {
                 ))
             }
             Self::RequestExtension { deadline, .. } => check_deadline(*deadline, now),
+            Self::DecideExtension { grant: true, .. }
+                if explanation
+                    .extension_deadline
+                    .is_some_and(|wanted| wanted <= now) =>
+            {
+                Err(extension_passed())
+            }
             _ => Ok(()),
         }
     }
@@ -168,7 +175,7 @@ pub async fn take(
     caller: &Caller,
     directory: &Directory,
     (id, version): (Uuid, i32),
-    act: &Act,
+    mut act: Act,
 ) -> Result<pb::Explanation, Error> {
     let step = act.step();
     let viewer = Viewer::new(caller, &[step.permission()]);
@@ -181,11 +188,20 @@ pub async fn take(
         return Err(etag_mismatch().into());
     }
     let state = step.from(before.state, before.extension_deadline.is_some())?;
-    act.check(&before, explanation::now(&mut *tx).await?)?;
+    let now = explanation::now(&mut *tx).await?;
+    act.check(&before, now)?;
+    if let Act::Return { deadline, .. } = &mut act
+        && deadline.is_none()
+        && before.deadline <= now
+    {
+        // What is asked for now is not late from the first moment on.
+        let holidays = Holidays::read(&mut *tx).await?;
+        *deadline = Some(holidays.after_working_days(now, FOR_NEW_ANSWER));
+    }
 
     explanation::update(&mut *tx, &act.apply(&before, state)).await?;
     let entry_id = thread::insert(&mut *tx, id, &actor, &act.entry(&before)).await?;
-    if let Act::Answer { attachment_ids, .. } = act
+    if let Act::Answer { attachment_ids, .. } = &act
         && !attachment::attach(&mut *tx, id, entry_id, attachment_ids).await?
     {
         return Err(Refusal::invalid(

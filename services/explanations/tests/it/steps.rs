@@ -379,3 +379,70 @@ async fn a_withdrawn_request_is_over(db: PgPool) {
         refused(Code::FailedPrecondition, "NOT_OPEN")
     );
 }
+
+impl World {
+    /// Lets days go by for a request.
+    async fn pass(&self, days: i32) {
+        sqlx::query(
+            "UPDATE explanation SET deadline = deadline - make_interval(days => $1),
+                extension_deadline = extension_deadline - make_interval(days => $1)",
+        )
+        .bind(days)
+        .execute(&self.db)
+        .await
+        .unwrap();
+    }
+}
+
+#[sqlx::test]
+async fn what_is_returned_late_is_due_in_two_working_days(db: PgPool) {
+    let world = world(db).await;
+    let answered = world.answered().await;
+    let mut client = world.client();
+    world.pass(30).await;
+    let returned = client
+        .return_explanation(by(&world.leader, send_back(&answered)))
+        .await;
+    let returned = returned.unwrap().into_inner();
+    assert!(!returned.overdue);
+    let due = returned.deadline.unwrap().seconds - Utc::now().timestamp();
+    assert!(due > TimeDelta::days(1).num_seconds(), "{due}");
+    // The record tells the new deadline too.
+    assert_eq!(returned.thread.last().unwrap().deadline, returned.deadline);
+}
+
+#[sqlx::test]
+async fn what_is_returned_in_time_keeps_its_deadline(db: PgPool) {
+    let world = world(db).await;
+    let answered = world.answered().await;
+    let returned = world
+        .client()
+        .return_explanation(by(&world.leader, send_back(&answered)))
+        .await;
+    let returned = returned.unwrap().into_inner();
+    assert_eq!(returned.deadline, answered.deadline);
+    assert_eq!(returned.thread.last().unwrap().deadline, None);
+}
+
+#[sqlx::test]
+async fn time_that_has_passed_is_not_granted(db: PgPool) {
+    let world = world(db).await;
+    let asked = world.asked().await;
+    let mut client = world.client();
+    let wanted = client
+        .request_extension(by(&world.head, more_time(&asked, 8)))
+        .await;
+    let wanted = wanted.unwrap().into_inner();
+    world.pass(9).await;
+    let granted = client
+        .decide_extension(by(&world.leader, decide(&wanted, true)))
+        .await;
+    assert_eq!(
+        told(&granted.unwrap_err()),
+        refused(Code::FailedPrecondition, "EXTENSION_PASSED")
+    );
+    let declined = client
+        .decide_extension(by(&world.leader, decide(&wanted, false)))
+        .await;
+    assert_eq!(declined.unwrap().into_inner().extension_deadline, None);
+}
