@@ -7,14 +7,15 @@ mod token;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use e2e::{City, Options, call};
+use e2e::{City, Http, Options, call};
 use prost_reflect::MethodDescriptor;
-use serde_json::Value;
+use serde_json::{Value, json};
 use tonic::{
     Code, Status,
     transport::{Channel, Endpoint},
 };
 
+use crate::journey::{World, request};
 use table::{METHODS, ROLES, Reach, Rule};
 use things::{SIDES, Side, Things};
 
@@ -82,6 +83,9 @@ async fn everybody(city: &City) -> Vec<Who> {
                 .collect(),
         });
     }
+    for role in ["statistician", "platform_admin"] {
+        all.push(local(city, role).await);
+    }
     for (name, role) in [("feedback", "mesh"), ("civicmesh", "installer")] {
         all.push(Who {
             name: name.to_owned(),
@@ -93,6 +97,27 @@ async fn everybody(city: &City) -> Vec<Who> {
         });
     }
     all
+}
+
+/// Somebody whose role, otherwise one of the whole city, holds in the ward Sài Gòn only.
+async fn local(city: &City, role: &str) -> Who {
+    let installer = Http::with_token(&city.url, &city.service_token("civicmesh").await);
+    let world = World::of(&city.rest("chairman").await).await;
+    let name = format!("saigon.{}", role.replace('_', "."));
+    let account = json!({
+        "login": name, "displayName": name, "homeUnitId": world.saigon(), "password": e2e::PASSWORD,
+    });
+    let account = installer.post("/v1/accounts", &request(account)).await.ok();
+    let grant = json!({"principalId": account["id"], "role": role, "unitId": world.saigon()});
+    installer.post("/v1/grants", &request(grant)).await.ok();
+    Who {
+        token: Some(city.token(&name).await),
+        name,
+        permissions: permissions(role),
+        service: false,
+        unit: Some("26740".to_owned()),
+        fields: Vec::new(),
+    }
 }
 
 /// Connections to every service's own port, and to the gateway.
@@ -281,6 +306,18 @@ impl table::Line {
             Reach::Whole(_) => {
                 let denied = refused.is_some_and(is_denied) && !wrong_password;
                 expect(!denied, "holds the permission")
+            }
+            Reach::Citywide(_) => {
+                let everywhere = who.unit.as_deref() == Some("79");
+                let denied = refused.is_some_and(is_denied);
+                expect(
+                    everywhere != denied,
+                    if everywhere {
+                        "holds the permission in the whole city"
+                    } else {
+                        "holds the permission in one unit only"
+                    },
+                )
             }
             Reach::Thing(kind, _) => {
                 let own = kind.covered_by(who, side);

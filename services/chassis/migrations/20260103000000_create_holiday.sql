@@ -1,4 +1,5 @@
 -- Days off of the city's offices besides Saturdays and Sundays; a new year's are added by a migration when published.
+-- Exchanged and adjacent days are given where announced: the day beside 2 September 2027 is not yet.
 -- Saturdays worked in exchange are not counted as working days: a deadline is never earlier for it.
 CREATE TABLE chassis.holiday (
     date date PRIMARY KEY,
@@ -38,6 +39,8 @@ INSERT INTO chassis.holiday (date, name_vi, name_en) VALUES
     ('2027-02-07', 'Tết Nguyên đán Đinh Mùi', 'Lunar New Year'),
     ('2027-02-08', 'Tết Nguyên đán Đinh Mùi', 'Lunar New Year'),
     ('2027-02-09', 'Tết Nguyên đán Đinh Mùi', 'Lunar New Year'),
+    ('2027-02-10', 'Nghỉ bù Tết Nguyên đán', 'Day off in lieu of Lunar New Year'),
+    ('2027-02-11', 'Nghỉ bù Tết Nguyên đán', 'Day off in lieu of Lunar New Year'),
     ('2027-04-16', 'Giỗ Tổ Hùng Vương', 'Hung Kings'' Commemoration Day'),
     ('2027-04-30', 'Ngày Chiến thắng', 'Reunification Day'),
     ('2027-05-01', 'Ngày Quốc tế lao động', 'International Labour Day'),

@@ -6,8 +6,8 @@ use std::{
 };
 
 use anyhow::{Context, anyhow};
-use chassis::Mesh;
-use chrono::{DateTime, TimeDelta, Utc};
+use chassis::{Mesh, calendar::city_date};
+use chrono::{DateTime, Datelike, TimeDelta, Utc};
 use prost::Message;
 use prost_types::Timestamp;
 use proto::{
@@ -394,7 +394,12 @@ async fn load_figures(
     now: DateTime<Utc>,
 ) -> anyhow::Result<()> {
     let mut targets = Vec::new();
+    let year = city_date(now).year().to_string();
     for row in rows::<TargetRow>(file!("targets.csv"))? {
+        // Next year's plan is made when its year begins.
+        if row.period.get(..4) > Some(&*year) {
+            continue;
+        }
         let comparator = match row.comparator.as_str() {
             "ge" => indicators::Comparator::AtLeast,
             "le" => indicators::Comparator::AtMost,
@@ -424,10 +429,11 @@ async fn load_figures(
             ..Default::default()
         });
     }
-    let request = indicators::ImportTargetsRequest {
-        request_id: request_id(b"targets"),
+    let mut request = indicators::ImportTargetsRequest {
+        request_id: String::new(),
         targets,
     };
+    request.request_id = request_id(&request.encode_to_vec());
     TargetServiceClient::new(mesh.channel("indicators"))
         .import_targets(request)
         .await

@@ -26,6 +26,8 @@ pub enum Rule {
 pub enum Reach {
     /// The same for all who may call, or about the caller alone.
     Whole(fn() -> Value),
+    /// What belongs to no single unit: for those who hold the permission in the whole city.
+    Citywide(fn() -> Value),
     /// One thing, hidden from those it is not for.
     Thing(Kind, fn(&Things, Side) -> Value),
     /// A list that shows a thing, known by the last function, to those it is for.
@@ -42,7 +44,9 @@ impl Reach {
     /// The request; what is about nobody's thing is called once.
     pub fn request(&self, things: &Things, side: Side) -> Option<Value> {
         match self {
-            Self::Whole(request) => (side == Side::Department).then(request),
+            Self::Whole(request) | Self::Citywide(request) => {
+                (side == Side::Department).then(request)
+            }
             Self::Thing(_, request)
             | Self::Listed(_, request, _)
             | Self::Counted(_, request, _) => Some(request(things, side)),
@@ -219,8 +223,12 @@ const fn whole(name: &'static str, rule: Rule) -> Line {
     line(name, rule, Reach::Whole(|| json!({})))
 }
 
+const fn citywide(name: &'static str, rule: Rule) -> Line {
+    line(name, rule, Reach::Citywide(|| json!({})))
+}
+
 use Kind::{Account, Answer, Case, Figure, Item, Report, Request, Review};
-use Reach::{Counted, Listed, Thing, Whole};
+use Reach::{Citywide, Counted, Listed, Thing, Whole};
 use Rule::{May, Public, Service, SignedIn};
 
 /// Every method of the contract.
@@ -318,7 +326,7 @@ pub const METHODS: &[Line] = &[
         SignedIn,
         Whole(|| json!({"unitId": uuid::Uuid::now_v7().to_string()})),
     ),
-    whole("DirectoryService/ImportUnits", May("identity.manage_units")),
+    citywide("DirectoryService/ImportUnits", May("identity.manage_units")),
     whole("DirectoryService/ExportDirectory", Service),
     // indicators
     line(
@@ -327,7 +335,7 @@ pub const METHODS: &[Line] = &[
         Whole(|| json!({"id": "HCM.04.04"})),
     ),
     whole("IndicatorService/ListIndicators", SignedIn),
-    whole(
+    citywide(
         "IndicatorService/ImportIndicators",
         May("indicators.define"),
     ),
@@ -455,7 +463,7 @@ pub const METHODS: &[Line] = &[
         }),
     ),
     whole("ForecastService/GetThresholds", SignedIn),
-    whole(
+    citywide(
         "ForecastService/SetThresholds",
         May("forecasting.configure"),
     ),
@@ -652,7 +660,7 @@ pub const METHODS: &[Line] = &[
             |things, side| json!({"feedbackId": things.item(side), "id": things.photo(side)}),
         ),
     ),
-    whole("FeedbackService/ImportFeedback", May("feedback.configure")),
+    citywide("FeedbackService/ImportFeedback", May("feedback.configure")),
     // notifications
     whole("NotificationService/ListMyNotifications", SignedIn),
     whole("NotificationService/MarkNotificationsRead", SignedIn),
@@ -678,12 +686,12 @@ pub const METHODS: &[Line] = &[
     line(
         "EventFeedService/ListParkedEvents",
         May("platform.operate"),
-        Whole(|| json!({"service": "indicators"})),
+        Citywide(|| json!({"service": "indicators"})),
     ),
     line(
         "EventFeedService/ReplayParkedEvents",
         May("platform.operate"),
-        Whole(|| json!({"service": "indicators", "consumer": "test.none", "subject": "none"})),
+        Citywide(|| json!({"service": "indicators", "consumer": "test.none", "subject": "none"})),
     ),
     // the gateway
     whole("LiveService/Watch", SignedIn),

@@ -22,11 +22,11 @@ use tonic::Code;
 
 use super::{World, fields, indicator, reason, request};
 
-/// Figures by indicator, and of which month before the present one. The first, typed as Vietnamese write it, is the one
-/// that the department is expected to report next; the others come early.
+/// Figures by indicator, and of which month before the present one: of the last month as the department is asked to, the
+/// first typed as Vietnamese write it; the others come early.
 const FIGURES: [(&str, u32, &str); 5] = [
     ("HCM.04.04", 1, "52,10"),
-    ("HCM.03.01", 0, "5410"),
+    ("HCM.03.01", 1, "5410"),
     ("HCM.03.02", 0, "60120"),
     ("HCM.04.05", 0, "702,5"),
     ("HCM.06.01", 0, "66480"),
