@@ -65,7 +65,7 @@ impl Grpc {
         Ok(whole)
     }
 
-    /// An item as the citizen sees it: units by name, officials not at all.
+    /// An item as the citizen sees it: officials and what they tell each other are left out.
     async fn tracked(
         &self,
         db: &mut PgConnection,
@@ -85,6 +85,10 @@ impl Grpc {
             .collect();
         for step in &mut steps {
             step.actor_name.clear();
+            // Why an item goes to another unit is said among officials; the other texts are written for the citizen.
+            if step.kind() == pb::FeedbackStepKind::Routed {
+                step.text.clear();
+            }
         }
         Ok(pb::TrackedFeedback {
             code: item.code(),

@@ -1,6 +1,7 @@
 //! The service through its generated clients, on loopback, over a database of its own.
 #![expect(clippy::unwrap_used, reason = "tests")]
 
+mod citizen;
 mod import;
 
 use chassis::testing::{self, City, Running};
@@ -95,6 +96,52 @@ impl World {
             }],
             items: Vec::new(),
         }
+    }
+}
+
+impl World {
+    fn filing(&self) -> pb::FileFeedbackRequest {
+        pb::FileFeedbackRequest {
+            request_id: request_id(),
+            category_code: "waste".to_owned(),
+            title: "Rác tồn đọng".to_owned(),
+            body: "Ba ngày nay không ai thu gom rác trước hẻm.".to_owned(),
+            point: Some(pb::Point {
+                longitude: 106.5,
+                latitude: 10.5,
+            }),
+            ..Default::default()
+        }
+    }
+
+    /// Files an item, which goes to the ward; answers its tracking code.
+    async fn filed(&self) -> String {
+        let filed = self.citizen().file_feedback(self.filing()).await.unwrap();
+        filed.into_inner().tracking_code
+    }
+
+    async fn track(&self, tracking_code: &str) -> pb::TrackedFeedback {
+        let request = pb::TrackFeedbackRequest {
+            tracking_code: tracking_code.to_owned(),
+        };
+        let tracked = self.citizen().track_feedback(request).await.unwrap();
+        tracked.into_inner()
+    }
+
+    /// The item as somebody of the staff sees it.
+    async fn item(&self, person: &str, tracking_code: &str) -> pb::Feedback {
+        let id: Uuid = sqlx::query_scalar("SELECT id FROM feedback WHERE tracking_code = $1")
+            .bind(tracking_code)
+            .fetch_one(&self.db)
+            .await
+            .unwrap();
+        let request = pb::GetFeedbackRequest { id: id.to_string() };
+        let item = self
+            .staff()
+            .get_feedback(by(person, request))
+            .await
+            .unwrap();
+        item.into_inner()
     }
 }
 
