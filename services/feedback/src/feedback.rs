@@ -6,9 +6,8 @@ mod list;
 pub use change::{Filing, Step, Transition, file, rate, transition};
 pub use list::{Filter, list};
 
-use chassis::directory::Scope;
+use chassis::{directory::Scope, parse::timestamp};
 use chrono::{DateTime, NaiveDate, Utc};
-use prost_types::Timestamp;
 use proto::feedback::v1 as pb;
 use sqlx::{PgConnection, PgExecutor};
 use uuid::Uuid;
@@ -191,21 +190,6 @@ pub async fn steps(db: &mut PgConnection, id: Uuid) -> Result<Vec<StepRow>, Erro
     )
     .fetch_all(db)
     .await?)
-}
-
-/// A time on the wire.
-#[must_use]
-pub fn timestamp(time: DateTime<Utc>) -> Timestamp {
-    Timestamp {
-        seconds: time.timestamp(),
-        nanos: time.timestamp_subsec_nanos().cast_signed(),
-    }
-}
-
-/// A time from the wire.
-pub fn instant(field: &'static str, time: &Timestamp) -> Result<DateTime<Utc>, Error> {
-    DateTime::from_timestamp(time.seconds, time.nanos.cast_unsigned())
-        .ok_or_else(|| Error::invalid(field, "không phải thời điểm hợp lệ", "is no valid time"))
 }
 
 /// A state on the wire.

@@ -5,7 +5,7 @@ mod staff;
 
 use std::sync::Arc;
 
-use chassis::{Base, Caller, objects::Objects};
+use chassis::{Base, Caller, objects::Objects, parse::timestamp};
 use proto::feedback::v1 as pb;
 use sqlx::PgConnection;
 use uuid::Uuid;
@@ -15,6 +15,7 @@ use crate::{
     feedback::{self, Feedback},
     photo,
     place::Places,
+    text,
 };
 
 /// Serves both of the package's services.
@@ -95,8 +96,8 @@ impl Grpc {
             state: feedback::state(&item.state).into(),
             place_name: name(item.place_unit_id),
             unit_name: item.unit_id.map(name).unwrap_or_default(),
-            create_time: Some(feedback::timestamp(item.create_time)),
-            answer_deadline: Some(feedback::timestamp(item.answer_deadline)),
+            create_time: Some(timestamp(item.create_time)),
+            answer_deadline: Some(timestamp(item.answer_deadline)),
             title: item.title,
             category_vi: item.category_vi,
             category_en: item.category_en,
@@ -118,8 +119,10 @@ fn parse_optional_id(field: &'static str, text: &str) -> Result<Option<Uuid>, Er
     }
 }
 
-fn some(text: &str) -> Option<String> {
-    (!text.is_empty()).then(|| text.to_owned())
+/// A line that is looked for; none if it is empty.
+fn some(field: &'static str, text: &str) -> Result<Option<String>, Error> {
+    let text = text::line(field, text, 0, 200)?;
+    Ok((!text.is_empty()).then_some(text))
 }
 
 /// The name under which a caller's steps are recorded.

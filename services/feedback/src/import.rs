@@ -1,6 +1,10 @@
 //! Loading in bulk: categories, boundaries, and items of the past. A repeat changes nothing.
 
-use chassis::{Directory, calendar::Holidays};
+use chassis::{
+    Directory,
+    calendar::Holidays,
+    parse::{instant, optional_instant},
+};
 use chrono::{DateTime, Utc};
 use proto::feedback::v1 as pb;
 use sqlx::PgConnection;
@@ -17,13 +21,7 @@ pub async fn categories(db: &mut PgConnection, entries: &[pb::Category]) -> Resu
             "" => None,
             id => Some(parse_id(name("route_unit_id"), id)?),
         };
-        if entry.code.is_empty() || entry.name_vi.is_empty() || entry.name_en.is_empty() {
-            return Err(Error::invalid(
-                name("code"),
-                "thiếu mã hoặc tên",
-                "code or name is missing",
-            ));
-        }
+        let line = |field: &str, text: &str| text::line(name(field), text, 1, 200);
         if !(1..=10_080).contains(&entry.route_minutes)
             || !(1..=90).contains(&entry.answer_working_days)
         {
@@ -45,10 +43,10 @@ pub async fn categories(db: &mut PgConnection, entries: &[pb::Category]) -> Resu
                 category.route_minutes, category.answer_working_days) IS DISTINCT FROM (EXCLUDED.name_vi,
                 EXCLUDED.name_en, EXCLUDED.field_code, EXCLUDED.route_unit_id, EXCLUDED.screened,
                 EXCLUDED.route_minutes, EXCLUDED.answer_working_days)",
-            entry.code,
-            entry.name_vi,
-            entry.name_en,
-            entry.field_code,
+            line("code", &entry.code)?,
+            line("name_vi", &entry.name_vi)?,
+            line("name_en", &entry.name_en)?,
+            text::line(name("field_code"), &entry.field_code, 0, 200)?,
             unit,
             entry.screened,
             entry.route_minutes,
@@ -123,22 +121,15 @@ pub async fn items(
                     "the point lies outside the city",
                 )
             })?;
-        let created = entry
-            .create_time
-            .as_ref()
-            .and_then(|time| DateTime::<Utc>::from_timestamp(time.seconds, 0))
-            .ok_or_else(|| {
-                Error::invalid(
-                    name("create_time"),
-                    "thiếu thời điểm",
-                    "the time is missing",
-                )
-            })?;
-        let time = |time: &prost_types::Timestamp| DateTime::<Utc>::from_timestamp(time.seconds, 0);
+        let created = instant(&name("create_time"), entry.create_time)?;
         let past = Past {
             created,
-            routed: entry.route_time.as_ref().and_then(time),
-            answered: entry.answer_time.as_ref().and_then(time),
+            title: text::line(name("title"), &entry.title, 1, 200)?,
+            body: text::passage(name("body"), &entry.body, 0, 4000)?,
+            answer: text::passage(name("answer"), &entry.answer, 0, 4000)?,
+            key: text::line(name("key"), &entry.key, 1, 200)?,
+            routed: optional_instant(&name("route_time"), entry.route_time)?,
+            answered: optional_instant(&name("answer_time"), entry.answer_time)?,
             deadline: holidays
                 .after_working_days(created, category.answer_working_days.cast_unsigned()),
             place,
@@ -150,6 +141,10 @@ pub async fn items(
 }
 
 struct Past {
+    title: String,
+    body: String,
+    answer: String,
+    key: String,
     created: DateTime<Utc>,
     routed: Option<DateTime<Utc>>,
     answered: Option<DateTime<Utc>>,
@@ -192,9 +187,9 @@ async fn add(
         text::tracking_code(),
         category.code,
         category.field_code,
-        entry.title,
-        entry.body,
-        text::fold(&entry.title),
+        past.title,
+        past.body,
+        text::fold(&past.title),
         entry.point.unwrap_or_default().longitude,
         entry.point.unwrap_or_default().latitude,
         past.place,
@@ -208,7 +203,7 @@ async fn add(
         past.answered,
         entry.rating.clamp(0, 5),
         entry.illustrative,
-        entry.key,
+        past.key,
         list_key
     )
     .fetch_optional(&mut *db)
@@ -234,7 +229,7 @@ async fn add(
         past.answered,
         unit,
         actor,
-        entry.answer
+        past.answer
     )
     .execute(&mut *db)
     .await?;

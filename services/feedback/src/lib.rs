@@ -68,6 +68,7 @@ pub async fn server(base: Base) -> anyhow::Result<Server> {
                 .max_decoding_message_size(MAX_MESSAGE)
                 .max_encoding_message_size(MAX_MESSAGE),
         )
+        .open_feed("feedback.read")
         .consume(Rollup)
         .task("chores", chores))
 }

@@ -6,8 +6,9 @@ use chassis::{
     calendar::city_date,
     directory::Scope,
     events::{Consumer, Event},
+    parse::{instant, optional_instant, timestamp},
 };
-use chrono::{DateTime, NaiveDate, Utc};
+use chrono::{NaiveDate, Utc};
 use h3o::{LatLng, Resolution};
 use prost::Name;
 use proto::feedback::v1 as pb;
@@ -48,18 +49,9 @@ impl Consumer for Rollup {
 /// Puts an item into the counts as it is now, and what it added before out of them.
 pub async fn count(tx: &mut PgConnection, item: &pb::Feedback) -> anyhow::Result<()> {
     let id = Uuid::parse_str(&item.id)?;
-    let time = |time: &prost_types::Timestamp| DateTime::<Utc>::from_timestamp(time.seconds, 0);
-    let created = item
-        .create_time
-        .as_ref()
-        .and_then(time)
-        .context("create_time")?;
-    let answered = item.answer_time.as_ref().and_then(time);
-    let deadline = item
-        .answer_deadline
-        .as_ref()
-        .and_then(time)
-        .context("answer_deadline")?;
+    let created = instant("create_time", item.create_time)?;
+    let answered = optional_instant("answer_time", item.answer_time)?;
+    let deadline = instant("answer_deadline", item.answer_deadline)?;
     let point = item.point.as_ref().context("point")?;
     let place = LatLng::new(point.latitude, point.longitude)?;
     let cells: Vec<i64> = RESOLUTIONS
@@ -174,7 +166,7 @@ pub async fn statistics(
         by_unit: by_unit.into_iter().take(500).collect(),
         by_field: group(&rows, |row| row.field_code.clone()),
         by_place: group(&rows, |row| row.place_unit_id.to_string()),
-        update_time: Some(crate::feedback::timestamp(Utc::now())),
+        update_time: Some(timestamp(Utc::now())),
     })
 }
 

@@ -5,9 +5,51 @@ use unicode_normalization::{UnicodeNormalization, char::is_combining_mark};
 
 use crate::error::Error;
 
-/// Takes a text of `least` to `most` characters, trimmed and composed (NFC).
-pub fn take(field: &'static str, text: &str, least: usize, most: usize) -> Result<String, Error> {
+/// Takes a line of `least` to `most` characters, trimmed and composed (NFC).
+pub fn line(
+    field: impl Into<String>,
+    text: &str,
+    least: usize,
+    most: usize,
+) -> Result<String, Error> {
+    take(field, text, least, most, &[])
+}
+
+/// Takes a text of `least` to `most` characters, which may have several lines, trimmed and composed (NFC).
+pub fn passage(
+    field: impl Into<String>,
+    text: &str,
+    least: usize,
+    most: usize,
+) -> Result<String, Error> {
+    take(
+        field,
+        &text.replace("\r\n", "\n"),
+        least,
+        most,
+        &['\n', '\t'],
+    )
+}
+
+fn take(
+    field: impl Into<String>,
+    text: &str,
+    least: usize,
+    most: usize,
+    allowed: &[char],
+) -> Result<String, Error> {
     let text: String = text.trim().nfc().collect();
+    // Postgres cannot store NUL, and nobody types the others.
+    if text
+        .chars()
+        .any(|letter| letter.is_control() && !allowed.contains(&letter))
+    {
+        return Err(Error::invalid(
+            field,
+            "không được chứa ký tự điều khiển",
+            "must not contain control characters",
+        ));
+    }
     let length = text.chars().count();
     if (least..=most).contains(&length) {
         return Ok(text);
@@ -89,7 +131,18 @@ mod tests {
 
     #[test]
     fn length_counts_characters() {
-        assert_eq!(take("title", "  ngập nước  ", 5, 9).unwrap(), "ngập nước");
-        assert!(take("title", "ngập", 5, 9).is_err());
+        assert_eq!(line("title", "  ngập nước  ", 5, 9).unwrap(), "ngập nước");
+        assert!(line("title", "ngập", 5, 9).is_err());
+    }
+
+    #[test]
+    fn control_characters_are_refused() {
+        assert_eq!(passage("body", "a\r\n\tb\n", 0, 9).unwrap(), "a\n\tb");
+        for text in ["a\0b", "a\rb", "a\u{1b}b", "a\u{85}b"] {
+            assert!(passage("body", text, 0, 9).is_err(), "{text:?}");
+        }
+        for text in ["a\0b", "a\nb", "a\tb"] {
+            assert!(line("title", text, 0, 9).is_err(), "{text:?}");
+        }
     }
 }

@@ -98,9 +98,10 @@ impl Grpc {
         request: pb::FileFeedbackRequest,
     ) -> Result<pb::FileFeedbackResponse, Error> {
         let key = RequestKey::new(CITIZEN, "FileFeedback", &request.request_id, &request)?;
-        let title = text::take("title", &request.title, 5, 120)?;
-        let body = text::take("body", &request.body, 10, 4000)?;
-        let address = text::take("address", &request.address, 0, 200)?;
+        let title = text::line("title", &request.title, 5, 120)?;
+        let body = text::passage("body", &request.body, 10, 4000)?;
+        let address = text::line("address", &request.address, 0, 200)?;
+        let category_code = text::line("category_code", &request.category_code, 0, 100)?;
         let contact = contact(request.contact.unwrap_or_default())?;
         let place_unit_id = self.locate(request.point.as_ref())?;
         if request.photo_ids.len() > 5 {
@@ -120,7 +121,7 @@ impl Grpc {
         if let Claimed::Before(answer) = key.claim(&mut tx).await? {
             return Ok(answer);
         }
-        let category = category::get(&mut *tx, &request.category_code).await?;
+        let category = category::get(&mut *tx, &category_code).await?;
         let holidays = Holidays::read(&mut *tx).await?;
         let point = request.point.unwrap_or_default();
         let filing = Filing {
@@ -177,7 +178,7 @@ impl Grpc {
                 "must be 1 to 5",
             ));
         }
-        let comment = text::take("comment", &request.comment, 0, 1000)?;
+        let comment = text::passage("comment", &request.comment, 0, 1000)?;
         let code = text::read_tracking_code(&request.tracking_code);
         let mut tx = self.base.db.begin().await?;
         if let Claimed::Before(answer) = key.claim(&mut tx).await? {
@@ -193,7 +194,7 @@ impl Grpc {
 }
 
 fn contact(contact: pb::Contact) -> Result<pb::Contact, Error> {
-    let email = text::take("contact.email", &contact.email, 0, 254)?;
+    let email = text::line("contact.email", &contact.email, 0, 254)?;
     if !email.is_empty() && !email.contains('@') {
         return Err(Error::invalid(
             "contact.email",
@@ -201,7 +202,7 @@ fn contact(contact: pb::Contact) -> Result<pb::Contact, Error> {
             "is no e-mail address",
         ));
     }
-    let phone = text::take("contact.phone", &contact.phone, 0, 20)?;
+    let phone = text::line("contact.phone", &contact.phone, 0, 20)?;
     if !phone
         .chars()
         .all(|letter| letter.is_ascii_digit() || "+ .-()".contains(letter))
@@ -213,7 +214,7 @@ fn contact(contact: pb::Contact) -> Result<pb::Contact, Error> {
         ));
     }
     Ok(pb::Contact {
-        name: text::take("contact.name", &contact.name, 0, 100)?,
+        name: text::line("contact.name", &contact.name, 0, 100)?,
         phone,
         email,
     })

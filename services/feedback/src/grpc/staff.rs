@@ -1,9 +1,10 @@
 //! What staff do, cut to their units and fields.
 
-use chassis::{Caller, Claimed, RequestKey, calendar::city_date, page};
+use chassis::{Caller, Claimed, RequestKey, calendar::city_date, page, parse::optional_instant};
 use chrono::{NaiveDate, TimeDelta, Utc};
 use h3o::Resolution;
 use prost::Message;
+use prost_types::Timestamp;
 use proto::{
     feedback::v1::{self as pb, feedback_service_server::FeedbackService},
     google::api::HttpBody,
@@ -63,8 +64,8 @@ impl FeedbackService for Grpc {
         let caller = Caller::of(&request)?;
         let message = request.get_ref();
         let units = self.units_below(&message.unit_id)?;
-        let from = since(message.from.as_ref())?;
-        let field = some(&message.field_code);
+        let from = since(message.from)?;
+        let field = some("field_code", &message.field_code)?;
         let scope = caller.scope("feedback.read");
         let statistics = rollup::statistics(
             &self.base.db,
@@ -93,8 +94,8 @@ impl FeedbackService for Grpc {
             .and_then(|asked| Resolution::try_from(asked).ok())
             .filter(|resolution| rollup::RESOLUTIONS.contains(resolution))
             .ok_or_else(|| Error::invalid("resolution", "phải từ 7 đến 9", "must be 7 to 9"))?;
-        let from = since(message.from.as_ref())?;
-        let category = some(&message.category_code);
+        let from = since(message.from)?;
+        let category = some("category_code", &message.category_code)?;
         let scope = caller.scope("feedback.read");
         let map =
             rollup::heat_map(&self.base.db, &scope, from, resolution, category.as_deref()).await?;
@@ -122,7 +123,7 @@ impl FeedbackService for Grpc {
             )
             .into());
         }
-        let reason = text::take("reason", &message.reason, 0, 2000)?;
+        let reason = text::passage("reason", &message.reason, 0, 2000)?;
         let change = Change {
             permission: "feedback.dispatch",
             method: "RouteFeedback",
@@ -150,7 +151,7 @@ impl FeedbackService for Grpc {
     ) -> Result<Response<pb::Feedback>, Status> {
         let caller = Caller::of(&request)?.clone();
         let message = request.into_inner();
-        let reason = text::take("reason", &message.reason, 10, 2000)?;
+        let reason = text::passage("reason", &message.reason, 10, 2000)?;
         let change = Change {
             permission: "feedback.dispatch",
             method: "RejectFeedback",
@@ -169,7 +170,7 @@ impl FeedbackService for Grpc {
     ) -> Result<Response<pb::Feedback>, Status> {
         let caller = Caller::of(&request)?.clone();
         let message = request.into_inner();
-        let text = text::take("text", &message.text, 10, 4000)?;
+        let text = text::passage("text", &message.text, 10, 4000)?;
         let promise: NaiveDate = message
             .promise_date
             .parse()
@@ -202,7 +203,7 @@ impl FeedbackService for Grpc {
     ) -> Result<Response<pb::Feedback>, Status> {
         let caller = Caller::of(&request)?.clone();
         let message = request.into_inner();
-        let text = text::take("text", &message.text, 10, 4000)?;
+        let text = text::passage("text", &message.text, 10, 4000)?;
         let change = Change {
             permission: "feedback.answer",
             method: "AnswerFeedback",
@@ -377,18 +378,13 @@ impl Grpc {
             pb::Timeliness::Late => Some("late"),
             pb::Timeliness::Unspecified => None,
         };
-        let query = text::fold(message.query.trim());
         Ok(Filter {
             units: self.units_below(&message.unit_id)?,
-            field_code: some(&message.field_code),
+            field_code: some("field_code", &message.field_code)?,
             states: (!states.is_empty()).then_some(states),
             timeliness: timeliness.map(str::to_owned),
-            from: message
-                .from
-                .as_ref()
-                .map(|time| feedback::instant("from", time))
-                .transpose()?,
-            query: some(&query),
+            from: optional_instant("from", message.from)?,
+            query: some("query", &message.query)?.map(|query| text::fold(&query)),
             place_unit_id: parse_optional_id("place_unit_id", &message.place_unit_id)?,
         })
     }
@@ -399,10 +395,7 @@ impl Grpc {
 }
 
 /// The city's day from which is counted; 28 days ago if none is asked for.
-fn since(from: Option<&prost_types::Timestamp>) -> Result<NaiveDate, Error> {
-    let from = match from {
-        Some(time) => feedback::instant("from", time)?,
-        None => Utc::now() - TimeDelta::days(28),
-    };
+fn since(from: Option<Timestamp>) -> Result<NaiveDate, Error> {
+    let from = optional_instant("from", from)?.unwrap_or_else(|| Utc::now() - TimeDelta::days(28));
     Ok(city_date(from))
 }

@@ -48,3 +48,36 @@ async fn the_citizen_reads_what_is_meant_for_citizens(db: PgPool) {
         ]
     );
 }
+
+#[sqlx::test]
+async fn control_characters_are_refused_where_they_are(db: PgPool) {
+    let world = world(db).await;
+    let cases: [(&str, fn(&mut pb::FileFeedbackRequest)); 6] = [
+        ("title", |filing| filing.title = "abc\0def".to_owned()),
+        ("title", |filing| filing.title = "hai\ndòng".to_owned()),
+        ("body", |filing| filing.body = "Một lỗi\0 lạ".to_owned()),
+        ("address", |filing| filing.address = "\u{1b}[31m".to_owned()),
+        ("category_code", |filing| {
+            filing.category_code = "waste\0".to_owned();
+        }),
+        ("contact.name", |filing| {
+            filing.contact = Some(pb::Contact {
+                name: "An\0".to_owned(),
+                ..Default::default()
+            });
+        }),
+    ];
+    for (field, spoil) in cases {
+        let mut filing = world.filing();
+        spoil(&mut filing);
+        let status = world.citizen().file_feedback(filing).await.unwrap_err();
+        assert_eq!(
+            told(&status),
+            refused(Code::InvalidArgument, "INVALID_FIELD")
+        );
+        assert_eq!(fields(&status), [field]);
+    }
+    let mut filing = world.filing();
+    filing.body = "Dòng một,\r\n\tdòng hai.".to_owned();
+    world.citizen().file_feedback(filing).await.unwrap();
+}

@@ -3,6 +3,7 @@
 
 mod citizen;
 mod import;
+mod list;
 
 use chassis::testing::{self, City, Running};
 use proto::{
@@ -163,6 +164,16 @@ fn by<T>(person: &str, message: T) -> Request<T> {
 fn told(status: &Status) -> (Code, String) {
     let info = status.get_details_error_info().unwrap();
     (status.code(), info.reason)
+}
+
+/// The fields that a refusal names.
+fn fields(status: &Status) -> Vec<String> {
+    let details = status.get_details_bad_request().unwrap();
+    details
+        .field_violations
+        .into_iter()
+        .map(|violation| violation.field)
+        .collect()
 }
 
 fn refused(code: Code, reason: &str) -> (Code, String) {
