@@ -154,7 +154,9 @@ impl ForecastService for Grpc {
         &self,
         request: Request<pb::SetThresholdsRequest>,
     ) -> Result<Response<pb::Thresholds>, Status> {
-        let actor = Caller::of(&request)?.id();
+        let caller = Caller::of(&request)?;
+        caller.require_everywhere("forecasting.configure")?;
+        let actor = caller.id();
         let request = request.get_ref();
         let mut tx = self.base.db.begin().await.map_err(Error::from)?;
         let key = RequestKey::new(&actor, "SetThresholds", &request.request_id, request)?;

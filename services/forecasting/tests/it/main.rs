@@ -39,6 +39,7 @@ pub struct Setting {
     pub ward: Uuid,
     pub leader: String,
     pub admin: String,
+    pub ward_admin: String,
     pub finance_head: String,
     pub health_head: String,
     pub ward_head: String,
@@ -60,6 +61,7 @@ impl Setting {
         };
         let leader = person("Leader", "reader", root, &[]);
         let admin = person("Admin", "admin", root, &[]);
+        let ward_admin = person("Ward admin", "admin", ward, &[]);
         let finance_head = person("Finance head", "reader", finance, &[]);
         let health_head = person("Health head", "reader", health, &["T16"]);
         let ward_head = person("Ward head", "reader", ward, &[]);
@@ -78,6 +80,7 @@ impl Setting {
             ward,
             leader,
             admin,
+            ward_admin,
             finance_head,
             health_head,
             ward_head,

@@ -75,9 +75,14 @@ async fn thresholds_are_probabilities_in_order(db: PgPool) {
             .await;
         assert_eq!(refused(answer), invalid(field), "{red} {green}");
     }
-    let answer = setting
-        .client()
-        .set_thresholds(by(&setting.leader, set(0.3, 0.7, 1)))
-        .await;
-    assert_eq!(refused(answer).0, Code::PermissionDenied);
+    for (person, reason) in [
+        (&setting.leader, "PERMISSION_MISSING"),
+        (&setting.ward_admin, "OUTSIDE_SCOPE"),
+    ] {
+        let answer = setting
+            .client()
+            .set_thresholds(by(person, set(0.3, 0.7, 1)))
+            .await;
+        assert_eq!(refused(answer), because(Code::PermissionDenied, reason));
+    }
 }

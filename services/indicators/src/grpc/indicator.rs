@@ -39,7 +39,9 @@ impl IndicatorService for Grpc {
         &self,
         request: Request<pb::ImportIndicatorsRequest>,
     ) -> Result<Response<pb::ImportIndicatorsResponse>, Status> {
-        let actor = Caller::of(&request)?.id();
+        let caller = Caller::of(&request)?;
+        caller.require_everywhere("indicators.define")?;
+        let actor = caller.id();
         let request = request.get_ref();
         let owners = request
             .indicators

@@ -192,15 +192,21 @@ async fn an_import_names_the_entry_that_is_wrong(db: PgPool) {
 }
 
 #[sqlx::test]
-async fn only_who_defines_imports(db: PgPool) {
+async fn only_who_defines_for_the_whole_city_imports(db: PgPool) {
     let setting = Setting::new(db).await;
-    let request = pb::ImportIndicatorsRequest {
-        request_id: new_id(),
-        indicators: vec![setting.indicator("A.1", "T04", setting.finance)],
-    };
-    let answer = setting
-        .indicators()
-        .import_indicators(by(&setting.leader, request))
-        .await;
-    assert_eq!(refused(answer).0, Code::PermissionDenied);
+    let indicator = setting.indicator("A.1", "T04", setting.finance);
+    for (person, reason) in [
+        (&setting.leader, "PERMISSION_MISSING"),
+        (&setting.finance_statistician, "OUTSIDE_SCOPE"),
+    ] {
+        let request = pb::ImportIndicatorsRequest {
+            request_id: new_id(),
+            indicators: vec![indicator.clone()],
+        };
+        let answer = setting
+            .indicators()
+            .import_indicators(by(person, request))
+            .await;
+        assert_eq!(refused(answer), because(Code::PermissionDenied, reason));
+    }
 }

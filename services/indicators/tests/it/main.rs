@@ -35,6 +35,7 @@ pub struct Setting {
     pub ward: Uuid,
     pub other_ward: Uuid,
     pub statistician: String,
+    pub finance_statistician: String,
     pub leader: String,
     pub finance_officer: String,
     pub finance_approver: String,
@@ -67,6 +68,8 @@ impl Setting {
             id
         };
         let statistician = person("Statistician", "statistician", root, &[]);
+        let finance_statistician =
+            person("Finance statistician", "statistician", finance, &["T04"]);
         let leader = person("Leader", "reader", root, &[]);
         let finance_officer = person("Finance officer", "officer", finance, &["T04"]);
         let finance_approver = person("Finance approver", "approver", finance, &["T04"]);
@@ -90,6 +93,7 @@ impl Setting {
             ward,
             other_ward,
             statistician,
+            finance_statistician,
             leader,
             finance_officer,
             finance_approver,
