@@ -27,8 +27,8 @@ pub struct Basis {
     pub indicator: Indicator,
     /// The unit.
     pub unit_id: Uuid,
-    /// Figures of it are reported here, so that they can be late.
-    pub is_reported: bool,
+    /// Since when its figures are reported here, so that they can be late; never for the whole country's.
+    pub reported_since: Option<NaiveDate>,
     /// Its targets.
     pub targets: Vec<Target>,
     /// The best known figures, oldest first.
@@ -91,15 +91,15 @@ pub fn assess(basis: &Basis, terms: &Terms) -> Assessed {
     let indicator = &basis.indicator;
     let timeline = Timeline::new(&basis.history);
     let outlook = look_ahead(basis, timeline.as_ref(), terms);
-    let expected = terms.expected(indicator.frequency());
-    let is_late = timeline
-        .as_ref()
-        .is_some_and(|timeline| timeline.last() < expected);
+    let frequency = indicator.frequency();
     let case = Case {
         indicator,
         timeline: timeline.as_ref(),
         outlook: outlook.as_ref().map_err(|reason| *reason),
-        is_overdue: is_late && basis.is_reported,
+        due: basis.reported_since.map(|day| {
+            let first = Period::containing(frequency, day);
+            (first, terms.expected(frequency))
+        }),
         thresholds: terms.thresholds,
     };
     let mut judged: Vec<Judged> = basis
@@ -218,7 +218,7 @@ fn without_target(case: Case<'_>) -> Judged {
     let status = model::status(
         Evidence::TooLittle,
         is_context,
-        case.is_overdue,
+        case.is_late(),
         case.thresholds,
     );
     assessment.set_status(judge::shown(status));
@@ -335,7 +335,7 @@ mod tests {
         let mut basis = Basis {
             indicator: Indicator::default(),
             unit_id: Uuid::nil(),
-            is_reported: true,
+            reported_since: None,
             targets: Vec::new(),
             history: vec![
                 figure("2025-12", "7"),

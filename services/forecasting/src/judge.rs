@@ -20,10 +20,30 @@ pub struct Case<'a> {
     pub timeline: Option<&'a Timeline>,
     /// How it may go on, or why that is not known.
     pub outlook: Result<&'a Outlook, NoForecastReason>,
-    /// The series is late.
-    pub is_overdue: bool,
+    /// The first and the last period whose figures should be there; none where nobody reports them here.
+    pub due: Option<(Period, Period)>,
     /// Where colours change.
     pub thresholds: Thresholds,
+}
+
+impl Case<'_> {
+    /// Whether the series ends before the last period that is due.
+    #[must_use]
+    pub fn is_late(&self) -> bool {
+        let last = self.timeline.map(Timeline::last);
+        self.due
+            .is_some_and(|(_, due)| last.is_some_and(|last| last < due))
+    }
+
+    /// Whether a figure of these periods is due and not there: silence from the beginning and gaps count, too.
+    fn lacks(&self, first: Period, last: Period) -> bool {
+        let Some((since, due)) = self.due else {
+            return false;
+        };
+        (first.max(since).index()..=last.min(due).index())
+            .map(|index| Period::from_index(first.frequency(), index))
+            .any(|period| self.timeline.and_then(|t| t.value(period)).is_none())
+    }
 }
 
 /// An assessment and its place among others.
@@ -65,6 +85,7 @@ pub fn judge(case: Case<'_>, target: &Target) -> Judged {
         .as_ref()
         .map_err(|reason| *reason)
         .and_then(|year| year.outturn(case));
+    let is_final = matches!(outturn, Ok(Outturn::Final(_)));
     let mut gap = None;
     let evidence = match (&year, &outturn) {
         _ if is_context => Evidence::TooLittle,
@@ -95,13 +116,9 @@ pub fn judge(case: Case<'_>, target: &Target) -> Judged {
             year.fill_pace(&mut assessment, case);
         }
     }
-    let is_open = !matches!(&year, Ok(year) if year.remaining() == 0);
-    let status = model::status(
-        evidence,
-        is_context,
-        case.is_overdue && is_open,
-        case.thresholds,
-    );
+    let lacks = |year: &Year| case.lacks(year.first, year.last);
+    let is_overdue = !is_final && (case.is_late() || year.as_ref().is_ok_and(lacks));
+    let status = model::status(evidence, is_context, is_overdue, case.thresholds);
     assessment.set_status(shown(status));
     let rank = rank(&assessment, gap);
     Judged { assessment, rank }

@@ -205,9 +205,9 @@ async fn load(tx: &mut PgConnection, base: &Base, series: &[Key]) -> anyhow::Res
         let Some(indicator) = definitions.get(&key.0).cloned() else {
             continue;
         };
-        let kind = base
-            .directory
-            .unit(key.1)
+        let unit = base.directory.unit(key.1);
+        let kind = unit
+            .as_ref()
             .map_or(UnitKind::Unspecified, |unit| unit.kind);
         let owner = indicator.owner_unit_id.parse().context("owner_unit_id")?;
         // A year's total printed beside the months of a monthly indicator is no point of its series.
@@ -223,7 +223,9 @@ async fn load(tx: &mut PgConnection, base: &Base, series: &[Key]) -> anyhow::Res
             basis: Basis {
                 indicator,
                 unit_id: key.1,
-                is_reported: kind != UnitKind::Country,
+                reported_since: unit
+                    .filter(|_| kind != UnitKind::Country)
+                    .map(|unit| unit.valid_from),
                 targets: targets.remove(key).unwrap_or_default(),
                 history,
             },

@@ -99,6 +99,50 @@ async fn a_late_figure_is_never_green_and_never_hides_a_red(db: PgPool) {
     }
 }
 
+/// The year of the last month whose figure is due, which may be over, and that month.
+fn due() -> (Period, Period) {
+    let due = this_month().plus(-2);
+    (Period::new(Frequency::Year, due.year(), 1).unwrap(), due)
+}
+
+#[sqlx::test]
+async fn a_ward_that_has_a_plan_and_never_reported_is_overdue(db: PgPool) {
+    let setting = Setting::new(db).await;
+    let silent = indicator("SILENT", "T04", setting.finance);
+    let mut plan = target(&silent, setting.ward, "900");
+    plan.period = Some(due().0.into());
+    setting.feed(&silent, &[plan], &[]).await;
+    let item = setting.assessed(&silent, setting.ward).await;
+    assert_eq!(status(&item), RiskStatus::Overdue);
+}
+
+#[sqlx::test]
+async fn a_month_left_out_of_the_plans_year_is_overdue(db: PgPool) {
+    let setting = Setting::new(db).await;
+    let (year, skipped) = due();
+    for (left_out, colour) in [
+        (skipped, RiskStatus::Overdue),
+        (
+            Period::new(Frequency::Month, year.year() - 1, 6).unwrap(),
+            RiskStatus::Green,
+        ),
+    ] {
+        let gappy = indicator("GAPPY", "T04", setting.finance);
+        let mut plan = target(&gappy, setting.ward, "900");
+        plan.period = Some(year.into());
+        let mut figures = about_hundred(&gappy, setting.ward, 36, 0);
+        figures.retain(|figure| figure.period != Some(left_out.into()));
+        setting.feed(&gappy, &[plan.clone()], &figures).await;
+        let is_over = year.last_day() < this_month().first_day();
+        let colour = match colour {
+            RiskStatus::Green if is_over => RiskStatus::Met,
+            colour => colour,
+        };
+        let item = setting.assessed(&gappy, setting.ward).await;
+        assert_eq!(status(&item), colour, "{left_out}");
+    }
+}
+
 #[sqlx::test]
 async fn a_yearly_figure_waits_for_the_official_one(db: PgPool) {
     let setting = Setting::new(db).await;
