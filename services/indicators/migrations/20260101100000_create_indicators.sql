@@ -141,7 +141,8 @@ INSERT INTO report_rule (frequency, valid_from, days_after) VALUES
     ('FREQUENCY_HALF', '1900-01-01', 15),
     ('FREQUENCY_YEAR', '1900-01-01', 31);
 
--- The figures that units report, one row for each indicator and unit, with the oldest period that has no figure.
+-- The figures that units report, one row for each indicator and unit, with the oldest period since `first_index` that
+-- has no figure. History before the year in which the duty began may have gaps.
 CREATE TABLE duty (
     indicator_id uuid NOT NULL REFERENCES indicator,
     unit_id uuid NOT NULL,
@@ -160,6 +161,11 @@ CREATE FUNCTION last_day(index integer, per_year integer) RETURNS date LANGUAGE 
         (index + 1) * (12 / per_year) / 12,
         (index + 1) * (12 / per_year) % 12 + 1,
         1) - 1
+$$;
+
+-- The index of the period that a day falls in, given how many periods a year has.
+CREATE FUNCTION period_index(day date, per_year integer) RETURNS integer LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+    SELECT extract(year FROM day)::integer * per_year + (extract(month FROM day)::integer - 1) / (12 / per_year)
 $$;
 
 CREATE FUNCTION per_year(frequency text) RETURNS integer LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$

@@ -1,7 +1,10 @@
-//! What units have to report: for each indicator and unit the period after the latest figure, and when it is due.
+//! What units have to report: for each indicator and unit the oldest period without a figure, and when it is due.
 
-use chassis::directory::{Directory, Scope};
-use chrono::NaiveDate;
+use chassis::{
+    calendar::city_date,
+    directory::{Directory, Scope},
+};
+use chrono::{Datelike, NaiveDate, Utc};
 use proto::identity::v1::UnitKind;
 use sqlx::{PgConnection, PgExecutor};
 use uuid::Uuid;
@@ -37,16 +40,21 @@ pub struct Duty {
 }
 
 /// Begins duties, or moves them on after figures were recorded. Figures of the whole country are nobody's here.
+///
+/// A duty begins in the current year at the earliest, and not before the unit: what was printed of earlier years has
+/// gaps that nobody fills. Of those years only what follows the latest figure is asked for.
 pub async fn begin(
     tx: &mut PgConnection,
     directory: &Directory,
     starts: &[Start],
 ) -> Result<(), Error> {
-    let is_ours = |start: &&Start| {
-        let unit = directory.unit(start.unit_id);
-        unit.is_some_and(|unit| unit.kind != UnitKind::Country)
-    };
-    let starts: Vec<&Start> = starts.iter().filter(is_ours).collect();
+    let today = city_date(Utc::now());
+    let year = today.with_ordinal(1).unwrap_or(today);
+    let ours = starts.iter().filter_map(|start| {
+        let unit = directory.unit(start.unit_id)?;
+        (unit.kind != UnitKind::Country).then_some((start, unit.valid_from.max(year)))
+    });
+    let (starts, since): (Vec<&Start>, Vec<NaiveDate>) = ours.unzip();
     let indicators: Vec<Uuid> = starts.iter().map(|start| start.indicator_id).collect();
     let units: Vec<Uuid> = starts.iter().map(|start| start.unit_id).collect();
     let by_owner: Vec<bool> = starts.iter().map(|start| start.by_owner).collect();
@@ -54,17 +62,26 @@ pub async fn begin(
     sqlx::query!(
         "WITH start AS (
             SELECT s.indicator_id, s.unit_id, bool_or(s.by_owner) AS by_owner, per_year(min(i.frequency)) AS per_year,
-                min(i.frequency) AS frequency, least(min(s.index), min(d.first_index)) AS first_index
-            FROM unnest($1::uuid[], $2::uuid[], $3::boolean[], $4::integer[]) AS s (indicator_id, unit_id, by_owner, index)
+                min(i.frequency) AS frequency, least(min(d.first_index),
+                    greatest(min(s.index), period_index(min(s.since), per_year(min(i.frequency))))) AS first_index
+            FROM unnest($1::uuid[], $2::uuid[], $3::boolean[], $4::integer[], $5::date[])
+                AS s (indicator_id, unit_id, by_owner, index, since)
             JOIN indicator i ON i.id = s.indicator_id
             LEFT JOIN duty d ON (d.indicator_id, d.unit_id) = (s.indicator_id, s.unit_id)
             GROUP BY s.indicator_id, s.unit_id
-        ), open AS (
-            -- Periods of other frequencies have smaller indexes, so the greatest is of the series itself.
-            SELECT start.*, COALESCE((SELECT max(o.period_index) + 1 FROM observation o
+        ), latest AS (
+            -- Periods of other frequencies have smaller indexes than any of the series itself.
+            SELECT start.*, (SELECT max(o.period_index) + 1 FROM observation o
                 WHERE o.indicator_id = start.indicator_id AND o.unit_id = start.unit_id
-                    AND o.period_index >= start.first_index), start.first_index) AS next_index
+                    AND o.period_index >= 1900 * start.per_year) AS after_latest
             FROM start
+        ), open AS (
+            SELECT latest.*, (SELECT min(n.index)
+                FROM generate_series(least(first_index, after_latest), greatest(first_index, after_latest)) AS n (index)
+                WHERE NOT EXISTS (SELECT FROM observation o
+                    WHERE o.indicator_id = latest.indicator_id AND o.unit_id = latest.unit_id
+                        AND o.period_index = n.index)) AS next_index
+            FROM latest
         )
         INSERT INTO duty AS d (indicator_id, unit_id, by_owner, first_index, next_index, end_date, due_date)
         SELECT indicator_id, unit_id, by_owner, first_index, next_index, last_day(next_index, per_year),
@@ -77,7 +94,8 @@ pub async fn begin(
         &indicators,
         &units,
         &by_owner,
-        &indexes
+        &indexes,
+        &since
     )
     .execute(tx)
     .await?;

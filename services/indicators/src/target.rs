@@ -249,23 +249,20 @@ pub async fn get_like(db: impl PgExecutor<'_>, target: &Target) -> Result<Target
     Ok(found.fetch_one(db).await?)
 }
 
-/// A unit that got a target for a time to come reports the indicator from the current period on.
+/// A unit that got a target for a time to come reports the indicator for all of the target's period.
 #[must_use]
 pub fn duties(targets: &[Target], catalogue: &Catalogue) -> Vec<duty::Start> {
     let today = chassis::calendar::city_date(Utc::now());
-    let coming = targets.iter().filter(|target| {
-        let period: Option<Period> = target.period.parse().ok();
-        period.is_some_and(|period| period.last_day() >= today)
-    });
-    coming
-        .filter_map(|target| {
-            let indicator = catalogue.of(target.indicator_id)?;
-            Some(duty::Start {
-                indicator_id: target.indicator_id,
-                unit_id: target.unit_id,
-                by_owner: target.by_owner,
-                index: Period::containing(indicator.frequency(), today).index(),
-            })
+    let start = |target: &Target| {
+        let period: Period = target.period.parse().ok()?;
+        let frequency = catalogue.of(target.indicator_id)?.frequency();
+        let (first, _) = period.split(frequency)?;
+        (period.last_day() >= today).then_some(duty::Start {
+            indicator_id: target.indicator_id,
+            unit_id: target.unit_id,
+            by_owner: target.by_owner,
+            index: first.index(),
         })
-        .collect()
+    };
+    targets.iter().filter_map(start).collect()
 }

@@ -74,24 +74,61 @@ async fn the_oldest_period_without_a_figure_is_due(db: PgPool) {
 }
 
 #[sqlx::test]
-async fn the_period_after_the_latest_figure_is_due_whatever_is_missing_before(db: PgPool) {
+async fn a_period_left_out_is_due_unless_it_is_of_an_earlier_year(db: PgPool) {
     let setting = Setting::new(db).await;
     let (finance, _) = setting.two_indicators().await;
     let month = last_month();
-    let [first, third] = [month.plus(-4), month.plus(-2)].map(|period| period.to_string());
+    let year = Period::containing(Frequency::Year, city_date(Utc::now()));
+    let (january, _) = year.split(Frequency::Month).unwrap();
+    let skipped = month.previous();
+    let first = skipped.previous().min(january);
+    let mut periods: Vec<String> = (first.index()..=month.index())
+        .map(|index| Period::from_index(Frequency::Month, index))
+        .filter(|period| *period != skipped)
+        .map(|period| period.to_string())
+        .collect();
+    periods.push(first.plus(-40).to_string());
     // A year's total is no month of the series.
-    let year = month.year().to_string();
-    setting
-        .publish(
-            &finance,
-            setting.city,
-            &[(&first, "1"), (&third, "2"), (&year, "30")],
-        )
-        .await;
-    assert_eq!(
-        of(&due(&setting, &setting.finance_officer).await[0]),
-        month.plus(-1).to_string()
-    );
+    periods.push(month.year().to_string());
+    let figures: Vec<_> = periods.iter().map(|of| (of.as_str(), "1")).collect();
+    setting.publish(&finance, setting.city, &figures).await;
+    let reports = due(&setting, &setting.finance_officer).await;
+    if skipped < january {
+        assert!(reports.is_empty());
+    } else {
+        assert_eq!(of(&reports[0]), skipped.to_string());
+    }
+}
+
+#[sqlx::test]
+async fn a_unit_that_has_a_target_and_never_reported_is_asked_for_all_of_it(db: PgPool) {
+    let setting = Setting::new(db).await;
+    let (_, health) = setting.two_indicators().await;
+    let today = city_date(Utc::now());
+    let year = Period::containing(Frequency::Year, today);
+    let target = pb::Target {
+        indicator_id: health,
+        unit_id: setting.ward.to_string(),
+        period: Some(year.into()),
+        author: pb::TargetAuthor::City.into(),
+        kind: pb::TargetKind::Base.into(),
+        comparator: pb::Comparator::AtLeast.into(),
+        value: "90".to_owned(),
+        ..Default::default()
+    };
+    let request = pb::ImportTargetsRequest {
+        request_id: new_id(),
+        targets: vec![target],
+    };
+    let request = by(&setting.statistician, request);
+    setting.targets().import_targets(request).await.unwrap();
+    let reports = due(&setting, &setting.ward_officer).await;
+    let (january, _) = year.split(Frequency::Month).unwrap();
+    if january.last_day() < today {
+        assert_eq!(of(&reports[0]), january.to_string());
+    } else {
+        assert!(reports.is_empty(), "nothing has ended yet");
+    }
 }
 
 #[sqlx::test]
