@@ -18,6 +18,9 @@ use chassis::auth::{Fetch, Keys};
 /// A key signs for this long.
 const SIGNS_FOR: TimeDelta = TimeDelta::days(30);
 
+/// A new key is published for this long before it signs, so that all replicas and services know it by then.
+const RIPENS_FOR: TimeDelta = TimeDelta::minutes(10);
+
 /// A key that no longer signs verifies for a day more; tokens live 10 minutes, services may have been away.
 const VERIFIES_FOR: TimeDelta = TimeDelta::days(31);
 
@@ -119,10 +122,11 @@ async fn ring(db: &PgPool) -> anyhow::Result<Ring> {
     )
     .execute(&mut *tx)
     .await?;
-    let rows =
-        sqlx::query!("SELECT kid, seed FROM signing_key ORDER BY create_time DESC, kid DESC")
-            .fetch_all(&mut *tx)
-            .await?;
+    let rows = sqlx::query!(
+        "SELECT kid, seed, create_time FROM signing_key ORDER BY create_time DESC, kid DESC"
+    )
+    .fetch_all(&mut *tx)
+    .await?;
     tx.commit().await?;
     let mut keys = Vec::new();
     for row in &rows {
@@ -131,10 +135,13 @@ async fn ring(db: &PgPool) -> anyhow::Result<Ring> {
         jwk.common.public_key_use = Some(jsonwebtoken::jwk::PublicKeyUse::Signature);
         keys.push(jwk);
     }
-    let newest = rows.first().context("there is a signing key")?;
+    let ripe = Utc::now() - RIPENS_FOR;
+    let signing = rows.iter().find(|row| row.create_time <= ripe);
+    // The first key of all signs at once.
+    let signing = signing.or(rows.last()).context("there is a signing key")?;
     Ok(Ring {
-        kid: newest.kid.clone(),
-        key: encoding(&newest.seed),
+        kid: signing.kid.clone(),
+        key: encoding(&signing.seed),
         jwks: serde_json::json!({ "keys": keys }).to_string(),
     })
 }
@@ -167,8 +174,15 @@ mod tests {
             .await
             .unwrap();
         signer.refresh().await.unwrap();
-        let new = signer.sign("JWT", &claims).unwrap();
         let kid = |token: &str| jsonwebtoken::decode_header(token).unwrap().kid;
+        let still = signer.sign("JWT", &claims).unwrap();
+        assert_eq!(kid(&old), kid(&still), "others must know a new key first");
+        sqlx::query!("UPDATE signing_key SET create_time = create_time - interval '10 minutes'")
+            .execute(&db)
+            .await
+            .unwrap();
+        signer.refresh().await.unwrap();
+        let new = signer.sign("JWT", &claims).unwrap();
         assert_ne!(kid(&old), kid(&new));
         for token in [&old, &new] {
             assert!(signer.open::<Value>("JWT", "us", token).is_some());
