@@ -86,7 +86,7 @@ CREATE TABLE role_grant (
 CREATE INDEX role_grant_principal ON role_grant (principal_id);
 CREATE INDEX role_grant_unit ON role_grant (unit_id);
 
--- Ed25519 keys that tokens are signed with; the newest signs, the others still verify.
+-- Ed25519 keys that tokens are signed with; the newest that others had time to learn signs, all verify.
 CREATE TABLE signing_key (
     kid text PRIMARY KEY,
     seed bytea NOT NULL CHECK (length(seed) = 32),
@@ -151,6 +151,7 @@ CREATE TABLE audit_entry (
 CREATE INDEX audit_entry_actor ON audit_entry (actor, number);
 CREATE INDEX audit_entry_subject ON audit_entry (subject, number);
 CREATE INDEX audit_entry_source ON audit_entry (source, number);
+CREATE INDEX audit_entry_unit ON audit_entry USING gin (unit_ids);
 
 -- The last entry; one row, locked by whoever appends.
 CREATE TABLE audit_head (

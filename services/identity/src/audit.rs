@@ -55,7 +55,14 @@ impl Facts<'_> {
         let id = self.event.id.to_string();
         let time = self.time.timestamp_micros().to_be_bytes();
         let number = self.number.to_be_bytes();
-        let parts: [&[u8]; 10] = [
+        // It decides who sees the entry.
+        let units: Vec<u8> = self
+            .event
+            .unit_ids
+            .iter()
+            .flat_map(|id| id.into_bytes())
+            .collect();
+        let parts: [&[u8]; 11] = [
             previous,
             &number,
             id.as_bytes(),
@@ -65,6 +72,7 @@ impl Facts<'_> {
             self.event.actor.as_bytes(),
             self.trace_id.as_bytes(),
             &time,
+            &units,
             self.data_hash,
         ];
         for part in parts {
@@ -176,7 +184,7 @@ pub async fn verify(db: &sqlx::PgPool) -> anyhow::Result<Option<i64>> {
     let mut number = 0;
     loop {
         let rows = sqlx::query!(
-            "SELECT number, event_id, source, type AS kind, subject, actor, trace_id, time, data_hash, hash
+            "SELECT number, event_id, source, type AS kind, subject, actor, trace_id, time, unit_ids, data_hash, hash
              FROM audit_entry WHERE number > $1 ORDER BY number LIMIT 1000",
             number
         )
@@ -192,7 +200,7 @@ pub async fn verify(db: &sqlx::PgPool) -> anyhow::Result<Option<i64>> {
                 kind: row.kind,
                 subject: row.subject,
                 time: row.time,
-                unit_ids: Vec::new(),
+                unit_ids: row.unit_ids,
                 field_code: None,
                 actor: row.actor,
                 traceparent: String::new(),
