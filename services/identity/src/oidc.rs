@@ -153,10 +153,8 @@ async fn end_session(identity: &Identity, request: Logout) -> Result<Response, O
             .open::<IdClaims>(ID_TOKEN_TYPE, &identity.issuer, &request.id_token_hint)
         && let Ok(session) = claims.sid.parse()
     {
-        let mut tx = identity.db.begin().await?;
-        session::end(&mut tx, session, &claims.sub).await?;
-        tx.commit().await?;
-        identity.reload().await?;
+        let tx = identity.db.begin().await?;
+        session::end(identity, tx, session, &claims.sub).await?;
     }
     // Only back to ourselves: an open redirect would lend our name to others.
     let back = &request.post_logout_redirect_uri;

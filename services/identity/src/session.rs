@@ -6,12 +6,12 @@ use chassis::{
     events::{self, Fact},
 };
 use chrono::{DateTime, TimeDelta, Utc};
-use proto::identity::v1 as pb;
+use proto::identity::v1::{self as pb, export_directory_response::Entry};
 use sha2::{Digest, Sha256};
-use sqlx::{PgConnection, PgPool};
+use sqlx::{PgConnection, PgExecutor, PgPool, PgTransaction};
 use uuid::Uuid;
 
-use crate::{client::Client, error::Result, parse::timestamp};
+use crate::{client::Client, error::Result, parse::timestamp, state::Identity};
 
 /// A working day; after it the person signs in again.
 const SESSION_LIFE: TimeDelta = TimeDelta::hours(12);
@@ -109,16 +109,16 @@ pub async fn begin(db: &PgPool, account: Uuid, asked: &Asked<'_>) -> Result<Stri
     Ok(code)
 }
 
-/// Redeems a code, once: the session with the request's nonce. A second use ends the session, for one of the two was a
+/// Redeems a code, once: the session with its first refresh token and the request's nonce. A second use ends the session, for one of the two was a
 /// thief's.
 pub async fn redeem(
-    db: &PgPool,
+    identity: &Identity,
     client: &Client,
     code: &str,
     redirect_uri: &str,
     verifier: &str,
-) -> Result<Option<(Session, String)>> {
-    let mut tx = db.begin().await?;
+) -> Result<Option<(Session, String, String)>> {
+    let mut tx = identity.db.begin().await?;
     let row = sqlx::query!(
         "SELECT c.session_id, c.redirect_uri, c.challenge, c.nonce, c.expire_time, c.use_time, s.client_id
          FROM authorization_code c JOIN session s ON s.id = c.session_id WHERE c.hash = $1 FOR UPDATE OF c",
@@ -130,8 +130,7 @@ pub async fn redeem(
         return Ok(None);
     };
     if row.use_time.is_some() {
-        end(&mut tx, row.session_id, "identity").await?;
-        tx.commit().await?;
+        end(identity, tx, row.session_id, "identity").await?;
         return Ok(None);
     }
     sqlx::query!(
@@ -140,19 +139,20 @@ pub async fn redeem(
     )
     .execute(&mut *tx)
     .await?;
-    tx.commit().await?;
     let good = row.expire_time > Utc::now()
         && row.redirect_uri == redirect_uri
         && belongs(verifier, &row.challenge);
-    if !good {
-        return Ok(None);
-    }
-    let session = alive(db, row.session_id).await?;
-    Ok(session.map(|session| (session, row.nonce)))
+    let granted = if good {
+        grant(&mut tx, row.session_id).await?
+    } else {
+        None
+    };
+    tx.commit().await?;
+    Ok(granted.map(|(session, refresh)| (session, refresh, row.nonce)))
 }
 
 /// A session that has not ended, of an account that lets its person in.
-pub async fn alive(db: &PgPool, id: Uuid) -> Result<Option<Session>> {
+pub async fn alive(db: impl PgExecutor<'_>, id: Uuid) -> Result<Option<Session>> {
     let session = sqlx::query_as!(
         Session,
         "SELECT s.id, s.account_id, s.client_id, s.auth_time, s.expire_time, a.login, a.display_name, a.language,
@@ -166,27 +166,31 @@ pub async fn alive(db: &PgPool, id: Uuid) -> Result<Option<Session>> {
     Ok(session)
 }
 
-/// Makes a refresh token of a session.
-pub async fn refresh_token(db: &PgPool, session: Uuid) -> Result<String> {
+/// A session that is alive, with a new refresh token: stored in the transaction that uses up what it is given for, or
+/// an honest second try would look like theft.
+async fn grant(tx: &mut PgConnection, session: Uuid) -> Result<Option<(Session, String)>> {
+    let Some(session) = alive(&mut *tx, session).await? else {
+        return Ok(None);
+    };
     let token = secret();
     sqlx::query!(
         "INSERT INTO refresh_token (hash, session_id) VALUES ($1, $2)",
         hash(&token),
-        session
+        session.id
     )
-    .execute(db)
+    .execute(tx)
     .await?;
-    Ok(token)
+    Ok(Some((session, token)))
 }
 
 /// Refreshes: the session, with the token to use next. A client with a secret keeps its token, which is worth nothing
 /// without the secret; a public one uses each once, and a second use ends the session.
 pub async fn refresh(
-    db: &PgPool,
+    identity: &Identity,
     client: &Client,
     token: &str,
 ) -> Result<Option<(Session, String)>> {
-    let mut tx = db.begin().await?;
+    let mut tx = identity.db.begin().await?;
     let row = sqlx::query!(
         "SELECT r.session_id, r.use_time, s.client_id
          FROM refresh_token r JOIN session s ON s.id = r.session_id WHERE r.hash = $1 FOR UPDATE OF r",
@@ -198,13 +202,11 @@ pub async fn refresh(
         return Ok(None);
     };
     if !client.is_public() {
-        tx.commit().await?;
-        let session = alive(db, row.session_id).await?;
+        let session = alive(&mut *tx, row.session_id).await?;
         return Ok(session.map(|session| (session, token.to_owned())));
     }
     if row.use_time.is_some() {
-        end(&mut tx, row.session_id, "identity").await?;
-        tx.commit().await?;
+        end(identity, tx, row.session_id, "identity").await?;
         return Ok(None);
     }
     sqlx::query!(
@@ -213,34 +215,40 @@ pub async fn refresh(
     )
     .execute(&mut *tx)
     .await?;
+    let granted = grant(&mut tx, row.session_id).await?;
     tx.commit().await?;
-    let Some(session) = alive(db, row.session_id).await? else {
-        return Ok(None);
-    };
-    let next = refresh_token(db, session.id).await?;
-    Ok(Some((session, next)))
+    Ok(granted)
 }
 
 /// Ends the session that a refresh token of this client belongs to, if any (RFC 7009).
-pub async fn end_by_token(db: &PgPool, client: &Client, token: &str) -> Result<()> {
-    let session = sqlx::query_scalar!(
-        "SELECT s.id FROM refresh_token r JOIN session s ON s.id = r.session_id WHERE r.hash = $1 AND s.client_id = $2",
+pub async fn end_by_token(identity: &Identity, client: &Client, token: &str) -> Result<()> {
+    let session = sqlx::query!(
+        "SELECT s.id, s.account_id FROM refresh_token r JOIN session s ON s.id = r.session_id WHERE r.hash = $1 AND s.client_id = $2",
         hash(token),
         client.id
     )
-    .fetch_optional(db)
+    .fetch_optional(&identity.db)
     .await?;
     if let Some(session) = session {
-        let mut tx = db.begin().await?;
-        end(&mut tx, session, &client.id).await?;
-        tx.commit().await?;
+        let tx = identity.db.begin().await?;
+        end(identity, tx, session.id, &session.account_id.to_string()).await?;
     }
     Ok(())
 }
 
-/// Ends a session; its tokens are refused everywhere within seconds.
-pub async fn end(tx: &mut PgConnection, id: Uuid, actor: &str) -> Result<()> {
-    end_where(tx, Some(id), None, None, actor).await
+/// Ends a session; its tokens are refused here at once, elsewhere within seconds.
+pub async fn end(
+    identity: &Identity,
+    mut tx: PgTransaction<'_>,
+    id: Uuid,
+    actor: &str,
+) -> Result<()> {
+    let ended = end_where(&mut tx, Some(id), None, None, actor).await?;
+    tx.commit().await?;
+    if !ended.is_empty() {
+        identity.apply(ended).await;
+    }
+    Ok(())
 }
 
 /// Ends all sessions of an account but one.
@@ -250,7 +258,8 @@ pub async fn end_all(
     but: Option<Uuid>,
     actor: &str,
 ) -> Result<()> {
-    end_where(tx, None, Some(account), but, actor).await
+    end_where(tx, None, Some(account), but, actor).await?;
+    Ok(())
 }
 
 async fn end_where(
@@ -259,7 +268,7 @@ async fn end_where(
     account: Option<Uuid>,
     but: Option<Uuid>,
     actor: &str,
-) -> Result<()> {
+) -> Result<Vec<Entry>> {
     let rows = sqlx::query!(
         "UPDATE session s SET revoke_time = now() FROM account a
          WHERE a.id = s.account_id AND s.revoke_time IS NULL AND s.expire_time > now()
@@ -272,6 +281,7 @@ async fn end_where(
     )
     .fetch_all(&mut *tx)
     .await?;
+    let mut ended = Vec::new();
     for row in rows {
         let message = pb::SessionRevoked {
             session_id: row.id.to_string(),
@@ -285,12 +295,13 @@ async fn end_where(
             message: &message,
         };
         events::publish(&mut *tx, fact).await?;
+        ended.push(Entry::SessionRevoked(message));
     }
-    Ok(())
+    Ok(ended)
 }
 
 /// Sessions that were ended and whose tokens may still live, for the directory.
-pub async fn revoked(db: impl sqlx::PgExecutor<'_>) -> Result<Vec<pb::SessionRevoked>> {
+pub async fn revoked(db: impl PgExecutor<'_>) -> Result<Vec<pb::SessionRevoked>> {
     let rows = sqlx::query!(
         r#"SELECT id, revoke_time AS "revoke_time!" FROM session WHERE revoke_time > $1"#,
         Utc::now() - TOKEN_LIFE * 2

@@ -3,6 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use chassis::{Base, Directory, auth::Verifier};
+use prost::{Message, Name};
 use proto::identity::v1::{self as pb, export_directory_response::Entry};
 use sqlx::{Connection, PgPool, postgres::PgListener};
 use tokio::sync::Mutex;
@@ -14,6 +15,14 @@ const AT_LEAST: Duration = Duration::from_secs(30);
 
 /// A burst of changes, such as an import, is read once.
 const PAUSE: Duration = Duration::from_millis(100);
+
+/// The facts that make a new reading necessary.
+const OTHERS: [fn() -> String; 4] = [
+    pb::UnitChanged::full_name,
+    pb::RoleChanged::full_name,
+    pb::PrincipalChanged::full_name,
+    pb::GrantChanged::full_name,
+];
 
 /// What the handlers share.
 #[derive(Clone)]
@@ -39,7 +48,7 @@ impl Identity {
         }
     }
 
-    /// Reads the directory anew when another replica changed it. Who changes it on this one calls `reload` at once.
+    /// Takes over what other replicas change. Who changes something on this one calls `reload` or `apply` at once.
     pub async fn keep_directory(self) -> anyhow::Result<()> {
         loop {
             if let Err(error) = self.listen().await {
@@ -54,15 +63,52 @@ impl Identity {
 
     async fn listen(&self) -> anyhow::Result<()> {
         let mut listener = PgListener::connect_with(&self.db).await?;
-        listener.listen("chassis_outbox").await?;
+        listener.listen("chassis_feed").await?;
+        // Read first: what is stated meanwhile is told twice rather than never.
+        let mut position = sqlx::query_scalar!("SELECT position FROM chassis.feed")
+            .fetch_one(&self.db)
+            .await?;
+        self.reload().await?;
         loop {
-            self.reload().await?;
+            position = self.catch_up(position).await?;
             if let Ok(heard) = tokio::time::timeout(AT_LEAST, listener.recv()).await {
                 heard?;
                 tokio::time::sleep(PAUSE).await;
                 while let Some(Ok(Some(_))) = drain(&mut listener).await {}
             }
         }
+    }
+
+    /// Takes in what was stated after a position, and answers the newest. Sessions end all the time and are taken in
+    /// one by one; anything else is rare and read anew.
+    async fn catch_up(&self, position: i64) -> anyhow::Result<i64> {
+        let news = sqlx::query!(
+            r#"SELECT max(position) AS position, coalesce(bool_or(type = ANY($2)), false) AS "is_other!",
+                coalesce(array_agg(data) FILTER (WHERE type = $3), '{}') AS "ended!"
+             FROM chassis.outbox WHERE position > $1"#,
+            position,
+            &OTHERS.map(|name| name()),
+            pb::SessionRevoked::full_name()
+        )
+        .fetch_one(&self.db)
+        .await?;
+        if news.is_other {
+            self.reload().await?;
+        } else if !news.ended.is_empty() {
+            let mut ended = Vec::new();
+            for data in news.ended {
+                let fact = pb::SessionRevoked::decode(data.as_slice())?;
+                ended.push(Entry::SessionRevoked(fact));
+            }
+            self.apply(ended).await;
+        }
+        Ok(news.position.unwrap_or(position))
+    }
+
+    /// Takes in single changes, after a reading under way that may not have them.
+    pub async fn apply(&self, entries: Vec<Entry>) {
+        let _reading = self.reading.lock().await;
+        self.directory.apply(entries);
     }
 
     /// Reads the directory anew; one at a time, so that an older reading never replaces a newer one.

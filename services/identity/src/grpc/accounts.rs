@@ -2,7 +2,9 @@
 
 use chassis::{Caller, Refusal, RequestKey, page};
 use chrono::Utc;
-use proto::identity::v1::{self as pb, account_service_server::AccountService};
+use proto::identity::v1::{
+    self as pb, account_service_server::AccountService, export_directory_response::Entry,
+};
 use tonic::{Code, Request, Response, Status};
 use uuid::Uuid;
 
@@ -112,7 +114,7 @@ impl AccountService for Identity {
         let mut tx = self.db.begin().await.map_err(Error::from)?;
         let account = account::set_language(&mut tx, id, language).await?;
         tx.commit().await.map_err(Error::from)?;
-        self.reload().await.map_err(Error::from)?;
+        self.apply(vec![Entry::Principal((&account).into())]).await;
         Ok(Response::new(self.profile(caller, (&account).into())))
     }
 

@@ -73,23 +73,18 @@ pub async fn token(
     match request.grant_type.as_str() {
         "authorization_code" => {
             let redeemed = session::redeem(
-                &identity.db,
+                &identity,
                 &client,
                 &request.code,
                 &request.redirect_uri,
                 &request.code_verifier,
             );
-            let Some((session, nonce)) = redeemed.await? else {
-                return refuse(&identity).await;
-            };
-            let refresh = session::refresh_token(&identity.db, session.id).await?;
+            let (session, refresh, nonce) = redeemed.await?.ok_or(OauthError::InvalidGrant)?;
             tokens(&identity, &session, &refresh, nonce)
         }
         "refresh_token" => {
-            let refreshed = session::refresh(&identity.db, &client, &request.refresh_token);
-            let Some((session, refresh)) = refreshed.await? else {
-                return refuse(&identity).await;
-            };
+            let refreshed = session::refresh(&identity, &client, &request.refresh_token);
+            let (session, refresh) = refreshed.await?.ok_or(OauthError::InvalidGrant)?;
             tokens(&identity, &session, &refresh, String::new())
         }
         "client_credentials" if client.is_service => {
@@ -104,12 +99,6 @@ pub async fn token(
         "" => Err(OauthError::InvalidRequest("grant_type is missing")),
         _ => Err(OauthError::UnsupportedGrantType),
     }
-}
-
-/// A code or token used twice has ended its session, of which the own directory must hear at once.
-async fn refuse(identity: &Identity) -> Result<Response, OauthError> {
-    identity.reload().await?;
-    Err(OauthError::InvalidGrant)
 }
 
 fn tokens(
@@ -170,7 +159,6 @@ pub async fn revoke(
         &request.client_secret,
     )
     .await?;
-    session::end_by_token(&identity.db, &client, &request.token).await?;
-    identity.reload().await?;
+    session::end_by_token(&identity, &client, &request.token).await?;
     Ok(StatusCode::OK)
 }

@@ -67,6 +67,15 @@ pub struct World {
 impl World {
     /// Starts identity on this database, without any unit.
     pub async fn bare(options: PgConnectOptions) -> Self {
+        Self::issuing(options, None).await
+    }
+
+    /// Starts a second one on the same database.
+    pub async fn replica(&self, options: PgConnectOptions) -> Self {
+        Self::issuing(options, Some(&self.url)).await
+    }
+
+    async fn issuing(options: PgConnectOptions, issuer: Option<&str>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let mut clients = tempfile::NamedTempFile::new().unwrap();
@@ -85,7 +94,7 @@ impl World {
             "--clients-file",
             clients.path().to_str().unwrap(),
             "--public-url",
-            &url,
+            issuer.unwrap_or(&url),
             "--discovery",
             &format!("static:identity={url}"),
             "--client-secret",

@@ -6,7 +6,7 @@ use serde_json::Value;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use tonic::Code;
 
-use crate::{PASSWORD, World, refusal};
+use crate::{PASSWORD, World, eventually, refusal};
 
 /// RFC 7636, appendix B.
 pub const VERIFIER: &str = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
@@ -62,6 +62,19 @@ async fn code_for(
     Ok(between(&format!("{location}&"), "code=", "&")
         .unwrap()
         .to_owned())
+}
+
+/// Nothing of an earlier sign-in gives a code: only the form does.
+async fn asks_for_the_password(world: &World, query: &str) {
+    let path = format!("/oauth2/authorize?{query}");
+    let cookie = [("cookie", "civicmesh_sign_in=earlier")];
+    let (status, headers, _) = world.http(Method::GET, &path, &cookie, "").await;
+    assert_eq!(status, StatusCode::SEE_OTHER);
+    let location = headers["location"].to_str().unwrap();
+    assert!(location.starts_with("/oauth2/sign-in?"), "{location}");
+    let (status, _, page) = world.http(Method::GET, location, &cookie, "").await;
+    assert_eq!(status, StatusCode::OK);
+    assert!(page.contains(r#"type="password""#));
 }
 
 async fn post(world: &World, path: &str, body: &str) -> (StatusCode, Value) {
@@ -320,6 +333,7 @@ async fn the_gateway_keeps_its_refresh_token_and_needs_its_secret(
         Code::Unauthenticated
     );
     invalid_grant(post(&world, "/oauth2/token", &format!("{body}&{proof}")).await);
+    asks_for_the_password(&world, &query).await;
     let (status, service) = post(
         &world,
         "/oauth2/token",
@@ -367,6 +381,34 @@ async fn signing_out_ends_the_session_everywhere(_: PgPoolOptions, options: PgCo
         headers["location"],
         format!("{}/?state=x", world.url).as_str()
     );
+    world.stop().await;
+}
+
+#[sqlx::test(migrations = false)]
+async fn a_session_ended_at_one_replica_ends_at_the_others(
+    _: PgPoolOptions,
+    options: PgConnectOptions,
+) {
+    let world = World::start(options.clone()).await;
+    let other = world.replica(options).await;
+    world.person("clerk", "citizen", &world.ward).await;
+    let tokens = world.sign_in("clerk").await;
+    eventually(async || profile(&other, &tokens).await.ok()).await;
+    let token = tokens["refresh_token"].as_str().unwrap();
+    let (status, _) = post(
+        &world,
+        "/oauth2/revoke",
+        &format!("client_id=cli&token={token}"),
+    )
+    .await;
+    assert_eq!(status, StatusCode::OK);
+    assert_eq!(
+        profile(&world, &tokens).await.unwrap_err().0,
+        Code::Unauthenticated
+    );
+    let refused = eventually(async || profile(&other, &tokens).await.err()).await;
+    assert_eq!(refused.0, Code::Unauthenticated);
+    other.stop().await;
     world.stop().await;
 }
 
