@@ -35,6 +35,8 @@ pub struct Mail {
     pub html: String,
 }
 
+const INSTALLS: &str = "scripts/test installs Python's aiosmtpd";
+
 /// A running SMTP server; ends when dropped.
 pub struct MailServer {
     port: u16,
@@ -43,31 +45,22 @@ pub struct MailServer {
 }
 
 impl MailServer {
-    /// Starts one; none where Python with aiosmtpd is not installed (scripts/test does it).
-    pub async fn start() -> Option<Self> {
+    /// Starts one.
+    ///
+    /// # Panics
+    /// Where Python with aiosmtpd is missing; scripts/test installs it.
+    pub async fn start() -> Self {
         let python = target().join("tools/python/bin/python");
-        let usable = Command::new(&python)
-            .args(["-c", "import aiosmtpd.smtp"])
-            .stderr(Stdio::null())
-            .status()
-            .await
-            .is_ok_and(|status| status.success());
-        if !usable {
-            eprintln!(
-                "no e-mail is tested: {} with aiosmtpd is missing, scripts/test installs it",
-                python.display()
-            );
-            return None;
-        }
-        let mut process = Command::new(python)
+        let mut process = Command::new(&python)
             .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/smtp.py"))
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .kill_on_drop(true)
             .spawn()
-            .unwrap();
+            .unwrap_or_else(|error| panic!("{}: {error}; {INSTALLS}", python.display()));
         let mut lines = BufReader::new(process.stdout.take().unwrap()).lines();
-        let port = lines.next_line().await.unwrap().unwrap().parse().unwrap();
+        let port = lines.next_line().await.unwrap();
+        let port = port.expect(INSTALLS).parse().unwrap();
         let kept = Arc::<Mutex<Vec<Mail>>>::default();
         let keeper = Arc::clone(&kept);
         tokio::spawn(async move {
@@ -76,11 +69,11 @@ impl MailServer {
                 keeper.lock().unwrap().push(mail);
             }
         });
-        Some(Self {
+        Self {
             port,
             kept,
             _process: process,
-        })
+        }
     }
 
     /// Where it listens.

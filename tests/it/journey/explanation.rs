@@ -18,7 +18,7 @@ use super::{World, board, fields, reason, request};
 const HEAD: &str = "finance.head@demo.civicmesh.example";
 const LEADER: &str = "vicechair@demo.civicmesh.example";
 
-pub async fn goes_its_way(city: &City, world: &World, mail: Option<&MailServer>) {
+pub async fn goes_its_way(city: &City, world: &World, mail: &MailServer) {
     let leader = city.browser("vicechair").await;
     let mut live = board::watch(&leader).await;
     let asked = ask(&leader.http, world).await;
@@ -32,10 +32,7 @@ pub async fn goes_its_way(city: &City, world: &World, mail: Option<&MailServer>)
     })
     .await;
 
-    let head = match mail {
-        Some(mail) => open_from_mail(city, mail, &asked, told_at).await,
-        None => city.browser("finance.head").await,
-    };
+    let head = open_from_mail(city, mail, &asked, told_at).await;
     let evidence = asked["evidence"].clone();
     assert_eq!(
         evidence["item"]["lastObservation"]["period"]["code"],
@@ -80,9 +77,7 @@ pub async fn goes_its_way(city: &City, world: &World, mail: Option<&MailServer>)
     the_thread_tells_all(city, &id).await;
     documents_are_kept(&leader.http, city, &id, &attachment).await;
     evidence_stays(city, world, &id, &evidence).await;
-    if let Some(mail) = mail {
-        each_step_is_told_once(mail, &id).await;
-    }
+    each_step_is_told_once(mail, &id).await;
 }
 
 async fn ask(leader: &Http, world: &World) -> Value {

@@ -84,7 +84,7 @@ pub fn request(mut body: Value) -> Value {
     body
 }
 
-async fn main_job(city: &City, mail: Option<&MailServer>) {
+async fn main_job(city: &City, mail: &MailServer) {
     let chairman = city.rest("chairman").await;
     let world = World::of(&chairman).await;
     demonstration::is_whole(city, &world).await;
@@ -97,12 +97,12 @@ async fn main_job(city: &City, mail: Option<&MailServer>) {
 async fn in_one_process() {
     let mail = MailServer::start().await;
     let options = Options {
-        smtp: mail.as_ref().map(MailServer::url),
+        smtp: Some(mail.url()),
         ..Options::default()
     };
     let mut city = City::up(options).await;
     eprintln!("first start: ready after {:.1?}", city.start);
-    main_job(&city, mail.as_ref()).await;
+    main_job(&city, &mail).await;
     eprintln!(
         "memory, Postgres included: {} MiB (debug build)",
         city.memory()
@@ -114,11 +114,11 @@ async fn in_one_process() {
 async fn over_the_network() {
     let mail = MailServer::start().await;
     let options = Options {
-        smtp: mail.as_ref().map(MailServer::url),
+        smtp: Some(mail.url()),
         ..Options::default()
     };
     let mut city = City::serve(options).await;
     eprintln!("seven processes serve after {:.1?}", city.start);
-    main_job(&city, mail.as_ref()).await;
+    main_job(&city, &mail).await;
     city.stop().await;
 }

@@ -54,13 +54,10 @@ struct Consul {
     _folder: tempfile::TempDir,
 }
 
-async fn start_consul() -> Option<Consul> {
-    let Some(binary) = binary() else {
-        println!(
-            "skipped: no consul on PATH nor in CIVICMESH_TEST_CONSUL (scripts/install-consul DEST)"
-        );
-        return None;
-    };
+async fn start_consul() -> Consul {
+    let binary = binary().expect(
+        "consul on PATH or in CIVICMESH_TEST_CONSUL; scripts/install-consul DEST puts it there",
+    );
     let folder = tempfile::tempdir().unwrap();
     let [http, dns, serf_lan, serf_wan, server, grpc] = ports().await;
     let file = folder.path().join("ports.json");
@@ -87,11 +84,11 @@ async fn start_consul() -> Option<Consul> {
         .kill_on_drop(true)
         .spawn()
         .unwrap();
-    Some(Consul {
+    Consul {
         url: format!("http://127.0.0.1:{http}"),
         process,
         _folder: folder,
-    })
+    }
 }
 
 fn config(url: &str) -> chassis::Config {
@@ -154,9 +151,7 @@ fn known(mesh: &Mesh) -> impl Fn() -> usize + use<> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn replicas_come_go_and_are_killed() {
-    let Some(mut consul) = start_consul().await else {
-        return;
-    };
+    let mut consul = start_consul().await;
     let mesh = Mesh::new("test", &config(&consul.url)).unwrap();
     let count = known(&mesh);
 
