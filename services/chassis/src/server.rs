@@ -41,6 +41,7 @@ pub struct Server {
     http: axum::Router,
     tasks: Vec<Task>,
     consumers: Vec<Follow>,
+    feed_permission: Option<&'static str>,
 }
 
 /// Starts a consumer, given what stops it.
@@ -57,7 +58,16 @@ impl Server {
             http: axum::Router::new(),
             tasks: Vec::new(),
             consumers: Vec::new(),
+            feed_permission: None,
         }
+    }
+
+    /// Opens the service's feed to those who hold this permission besides `events.subscribe`, as far as they hold both.
+    /// Otherwise it is the mesh's alone.
+    #[must_use]
+    pub fn open_feed(mut self, permission: &'static str) -> Self {
+        self.feed_permission = Some(permission);
+        self
     }
 
     /// Adds a gRPC service of the contract.
@@ -125,6 +135,7 @@ impl Server {
             http,
             mut tasks,
             consumers,
+            feed_permission,
         } = self;
         services.push(EventFeedServiceServer::<Feed>::NAME);
         let rules = Rules::read(&proto::DESCRIPTORS, &services)?;
@@ -142,6 +153,7 @@ impl Server {
         let lifecycle = lifecycle.ready_when(move || known.is_loaded());
         let feed = Feed::new(
             base.name,
+            feed_permission,
             base.db.clone(),
             base.config.event_retention,
             lifecycle.streams(),

@@ -57,5 +57,6 @@ pub fn server(base: Base) -> anyhow::Result<Server> {
     let service = ExplanationServiceServer::new(grpc).max_decoding_message_size(MAX_MESSAGE);
     Ok(Server::new(base)
         .grpc(service)
+        .open_feed("explanations.read")
         .task("unused documents", clean))
 }

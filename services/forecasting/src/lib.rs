@@ -46,6 +46,7 @@ pub async fn serve(
 pub fn server(base: Base) -> Server {
     Server::new(base.clone())
         .grpc(ForecastServiceServer::new(grpc::Grpc::new(base.clone())))
+        .open_feed("forecasting.read")
         .consume(follow::Follower::new(&base))
         .task("recompute", recompute::work(base))
 }

@@ -52,4 +52,5 @@ pub fn server(base: Base) -> Server {
         .grpc(TargetServiceServer::new(grpc.clone()))
         .grpc(ObservationServiceServer::new(grpc.clone()))
         .grpc(SubmissionServiceServer::new(grpc))
+        .open_feed("indicators.read")
 }

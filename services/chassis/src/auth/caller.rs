@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     Refusal,
-    directory::{Directory, Scope},
+    directory::{Directory, MESH_PERMISSION, Scope},
 };
 
 /// The caller of a request: a person or a service with a verified token.
@@ -58,6 +58,12 @@ impl Caller {
     #[must_use]
     pub fn is_service(&self) -> bool {
         self.claims.kind == Kind::Service
+    }
+
+    /// Whether a service of the mesh calls, not an integrator's.
+    #[must_use]
+    pub fn is_of_mesh(&self) -> bool {
+        self.is_service() && self.holds(MESH_PERMISSION)
     }
 
     /// What the token says.

@@ -18,10 +18,16 @@ use super::{
     cursor::{Cursor, Standing},
     park, retain, sequence,
 };
-use crate::{Caller, Refusal, internal, parse::timestamp};
+use crate::{
+    Caller, Refusal,
+    auth::permission_missing,
+    directory::{MESH_PERMISSION, Scope},
+    internal,
+    parse::timestamp,
+};
 
-/// The permission of which units' events a reader sees.
-const PERMISSION: &str = "events.subscribe";
+/// The permission to follow feeds. Who is not of the mesh needs the permission to read what a feed carries as well.
+const SUBSCRIBE: &str = "events.subscribe";
 /// The permission to see and replay what is parked.
 const OPERATE: &str = "platform.operate";
 /// The contract promises one every 15 seconds.
@@ -36,6 +42,8 @@ pub struct Feed(Arc<Inner>);
 #[derive(Debug)]
 struct Inner {
     name: &'static str,
+    /// What those who are not of the mesh must hold to read this feed; without one it is the mesh's alone.
+    permission: Option<&'static str>,
     db: PgPool,
     retention: Duration,
     head: watch::Sender<i64>,
@@ -44,16 +52,19 @@ struct Inner {
 }
 
 impl Feed {
-    /// The feed of the service of this name, over its database. Streams end when `shutdown` is cancelled.
+    /// The feed of the service of this name, over its database. Besides the mesh those may follow it who hold
+    /// `permission`, as far as they hold it. Streams end when `shutdown` is cancelled.
     #[must_use]
     pub fn new(
         name: &'static str,
+        permission: Option<&'static str>,
         db: PgPool,
         retention: Duration,
         shutdown: CancellationToken,
     ) -> Self {
         Self(Arc::new(Inner {
             name,
+            permission,
             db,
             retention,
             head: watch::Sender::new(0),
@@ -114,6 +125,22 @@ impl Feed {
     }
 }
 
+impl Inner {
+    /// Where a caller may follow feeds, and where it may read what this one carries; refused if it may not at all.
+    fn scopes(&self, caller: &Caller) -> Result<[Scope; 2], Refusal> {
+        let follows = caller.scope(SUBSCRIBE);
+        if caller.is_of_mesh() {
+            return Ok([follows.clone(), follows]);
+        }
+        let permission = self.permission.unwrap_or(MESH_PERMISSION);
+        let reads = caller.scope(permission);
+        if self.permission.is_none() || reads.is_empty() {
+            return Err(permission_missing(permission));
+        }
+        Ok([follows, reads])
+    }
+}
+
 /// One reader's way through the feed.
 struct Reader {
     feed: Arc<Inner>,
@@ -165,7 +192,7 @@ impl Reader {
 
     /// Reads the next window: one statement, so that deletion cannot come between what it sees.
     async fn read(&mut self) -> Result<(), Status> {
-        let scope = self.caller.scope(PERMISSION);
+        let [follows, reads] = self.feed.scopes(&self.caller)?;
         let rows = sqlx::query!(
             r#"WITH head AS MATERIALIZED (
                 SELECT f.deleted_position, last.position, last.id
@@ -182,13 +209,17 @@ impl Reader {
             FROM head LEFT JOIN chassis.outbox AS o ON o.position > $1 AND o.position <= head.position
                 AND ($3::text[] IS NULL OR o.type = ANY($3))
                 AND ($4 OR o.unit_ids && $5 OR o.field_code = ANY($6))
+                AND ($7 OR o.unit_ids && $8 OR o.field_code = ANY($9))
             ORDER BY o.position"#,
             self.cursor.position,
             WINDOW,
             self.types.as_deref(),
-            scope.all,
-            &scope.units,
-            &scope.fields
+            follows.all,
+            &follows.units,
+            &follows.fields,
+            reads.all,
+            &reads.units,
+            &reads.fields
         )
         .fetch_all(&self.feed.db)
         .await
@@ -237,6 +268,7 @@ impl EventFeedService for Feed {
         request: Request<pb::SubscribeRequest>,
     ) -> Result<Response<Self::SubscribeStream>, Status> {
         let caller = Caller::of(&request)?.clone();
+        self.0.scopes(&caller)?;
         let request = request.into_inner();
         let cursor = self.start(&request).await?;
         let reader = Reader {
@@ -262,7 +294,9 @@ impl EventFeedService for Feed {
         &self,
         request: Request<pb::AcknowledgeEventsRequest>,
     ) -> Result<Response<pb::AcknowledgeEventsResponse>, Status> {
-        let principal = Caller::of(&request)?.id();
+        let caller = Caller::of(&request)?;
+        self.0.scopes(caller)?;
+        let principal = caller.id();
         let request = request.into_inner();
         self.demand_own(&request.service)?;
         if request.consumer.is_empty() || request.consumer.len() > 200 {

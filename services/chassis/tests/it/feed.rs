@@ -44,7 +44,7 @@ async fn a_subscriber_sees_only_its_units_and_fields() {
     let root = city.root;
     let ward = city.unit("W1", UnitKind::Ward, Some(root));
     let other = city.unit("W2", UnitKind::Ward, Some(root));
-    city.role("reader", &["events.subscribe"]);
+    city.role("reader", &["events.subscribe", "source.read"]);
     let person = city.person("Lan", ward);
     city.grant(&person, "reader", ward, &[]);
     let doctor = city.person("Minh", ward);
@@ -74,6 +74,50 @@ async fn a_subscriber_sees_only_its_units_and_fields() {
         "other ward, health"
     );
     assert_eq!(next_event(&mut for_doctor).await.subject, "health");
+}
+
+#[tokio::test]
+async fn what_a_feed_carries_needs_the_permission_to_read_it() {
+    let (_database, db) = Database::migrated(&NO_MIGRATIONS).await;
+    let mut city = City::new();
+    let root = city.root;
+    let ward = city.unit("W1", UnitKind::Ward, Some(root));
+    let other = city.unit("W2", UnitKind::Ward, Some(root));
+    city.role("subscriber", &["events.subscribe"]);
+    city.role("reader", &["source.read"]);
+    let stranger = city.service("robot", "subscriber");
+    let person = city.person("Lan", ward);
+    city.grant(&person, "subscriber", root, &[]);
+    city.grant(&person, "reader", ward, &["T06"]);
+    city.mesh("sink");
+    let directory = city.directory();
+    let retention = Duration::from_secs(60);
+    let open = Source::serve_with(db.clone(), retention, directory.clone()).await;
+    let closed = Source::serve_mesh(db.clone(), directory).await;
+    state_of(&db, "whole city", vec![], None).await;
+    state_of(&db, "other ward", vec![other], Some("T01")).await;
+    state_of(&db, "ward", vec![ward], None).await;
+    state_of(&db, "health", vec![other], Some("T06")).await;
+
+    let subscribe = async |source: &Source, caller: &str| {
+        let request = as_caller(caller, pb::SubscribeRequest::default());
+        let answer = source.client().subscribe(request).await;
+        answer.map(tonic::Response::into_inner)
+    };
+    let mut cut = subscribe(&open, &person).await.unwrap();
+    assert_eq!(next_event(&mut cut).await.subject, "ward");
+    assert_eq!(next_event(&mut cut).await.subject, "health");
+    for source in [&open, &closed] {
+        let mut whole = subscribe(source, "sink").await.unwrap();
+        assert_eq!(next_event(&mut whole).await.subject, "whole city");
+    }
+    for (source, caller) in [(&open, &stranger), (&closed, &stranger), (&closed, &person)] {
+        let status = subscribe(source, caller).await.unwrap_err();
+        assert_eq!(status.code(), Code::PermissionDenied);
+        let request = as_caller(caller, pb::AcknowledgeEventsRequest::default());
+        let status = source.client().acknowledge_events(request).await;
+        assert_eq!(status.unwrap_err().code(), Code::PermissionDenied);
+    }
 }
 
 #[tokio::test]

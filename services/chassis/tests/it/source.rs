@@ -54,21 +54,29 @@ impl Source {
     }
 
     pub async fn serve_with(db: PgPool, retention: Duration, directory: Directory) -> Self {
-        Self::start("source", db, retention, directory).await
+        Self::start("source", Some("source.read"), db, retention, directory).await
     }
 
     pub async fn serve_named(name: &'static str, db: PgPool) -> Self {
-        Self::start(name, db, Duration::from_secs(3600), Self::directory()).await
+        let retention = Duration::from_secs(3600);
+        Self::start(name, None, db, retention, Self::directory()).await
+    }
+
+    /// A source whose feed is not for everybody.
+    pub async fn serve_mesh(db: PgPool, directory: Directory) -> Self {
+        let retention = Duration::from_secs(3600);
+        Self::start("source", None, db, retention, directory).await
     }
 
     async fn start(
         name: &'static str,
+        permission: Option<&'static str>,
         db: PgPool,
         retention: Duration,
         directory: Directory,
     ) -> Self {
         let end = CancellationToken::new();
-        let feed = Feed::new(name, db, retention, end.clone());
+        let feed = Feed::new(name, permission, db, retention, end.clone());
         tokio::spawn({
             let feed = feed.clone();
             async move { feed.run().await }
