@@ -31,10 +31,14 @@ CREATE INDEX observation_series_idx
 CREATE TABLE recompute (
     indicator_id uuid NOT NULL,
     unit_id uuid NOT NULL,
+    -- how often it could not be assessed since it last changed, and why not the last time; after the third time it is
+    -- set aside until it changes or a process starts
+    attempts smallint NOT NULL DEFAULT 0,
+    error text,
     create_time timestamptz NOT NULL DEFAULT now(),
     PRIMARY KEY (indicator_id, unit_id)
 );
-CREATE INDEX recompute_time_idx ON recompute (create_time);
+CREATE INDEX recompute_time_idx ON recompute (create_time) WHERE attempts < 3;
 
 -- The newest assessment of each series. `forecast` and `item` are the messages that calls answer, encoded; `item` is
 -- absent where a series is not on the board.

@@ -23,6 +23,24 @@ fn time(time: Option<prost_types::Timestamp>) -> anyhow::Result<DateTime<Utc>> {
     DateTime::from_timestamp(time.seconds, nanos).context("time out of range")
 }
 
+/// Forgets all copies, for what is there now to be copied anew, and queues every series that was assessed: it may rest
+/// on something that is no more.
+pub async fn forget(tx: &mut PgConnection) -> anyhow::Result<()> {
+    sqlx::query!("DELETE FROM indicator")
+        .execute(&mut *tx)
+        .await?;
+    sqlx::query!("DELETE FROM target").execute(&mut *tx).await?;
+    sqlx::query!("DELETE FROM observation")
+        .execute(&mut *tx)
+        .await?;
+    let series = sqlx::query!("SELECT indicator_id, unit_id FROM assessment");
+    let series = series.fetch_all(&mut *tx).await?;
+    let series = series
+        .into_iter()
+        .map(|row| (row.indicator_id, row.unit_id));
+    queue(tx, series.collect()).await
+}
+
 /// Keeps indicators, and queues all their series.
 pub async fn keep_indicators(
     tx: &mut PgConnection,
@@ -135,7 +153,7 @@ async fn queue(tx: &mut PgConnection, mut series: Vec<(Uuid, Uuid)>) -> anyhow::
         "WITH queued AS (
             INSERT INTO recompute (indicator_id, unit_id)
             SELECT n.indicator_id, n.unit_id FROM unnest($1::uuid[], $2::uuid[]) AS n (indicator_id, unit_id)
-            ON CONFLICT (indicator_id, unit_id) DO UPDATE SET create_time = now())
+            ON CONFLICT (indicator_id, unit_id) DO UPDATE SET attempts = 0, error = NULL, create_time = now())
         SELECT pg_notify($3, '')",
         &indicators,
         &units,

@@ -16,7 +16,7 @@ use proto::{
 };
 use sqlx::PgConnection;
 
-use crate::copy::{keep_indicators, keep_observations, keep_targets};
+use crate::copy::{forget, keep_indicators, keep_observations, keep_targets};
 
 /// The service that is followed.
 pub const SOURCE: &str = "indicators";
@@ -65,8 +65,8 @@ impl Consumer for Follower {
         }
     }
 
-    /// Reads all that is there, in case that the feed no longer holds what stated it; then follows from the place where
-    /// the feed was before. What comes twice changes nothing.
+    /// Reads all that is there, in case that the feed no longer holds what stated it, or that the other service was put
+    /// back to an earlier state; then follows from the place where the feed was before. What comes twice changes nothing.
     async fn reset(&self, tx: &mut PgConnection) -> anyhow::Result<String> {
         let mut feed = EventFeedServiceClient::new(self.channel.clone());
         let request = SubscribeRequest {
@@ -75,6 +75,7 @@ impl Consumer for Follower {
         };
         let mut stream = feed.subscribe(request).await?.into_inner();
         let here = stream.message().await?.context("the feed ended")?;
+        forget(tx).await?;
         self.read_indicators(tx).await?;
         self.read_targets(tx).await?;
         self.read_observations(tx).await?;

@@ -1,6 +1,9 @@
 //! The worker: assesses queued series anew, in batches, as soon as something wakes it.
 
-use std::{collections::HashMap, time::Duration};
+use std::{
+    collections::{HashMap, HashSet},
+    time::Duration,
+};
 
 use anyhow::Context;
 use chassis::{Base, calendar::city_date};
@@ -27,6 +30,8 @@ use crate::{
 const BATCH: i64 = 64;
 /// Outdated series queued at once at most.
 const OUTDATED: i64 = 512;
+/// After so many failures a series is set aside, as the queries and the index say.
+const ATTEMPTS: i16 = 3;
 /// How long a missed wake-up may go unnoticed, and how late a new day is seen.
 const PATIENCE: Duration = Duration::from_secs(5);
 
@@ -35,17 +40,25 @@ pub type Key = (Uuid, Uuid);
 
 /// Assesses what is queued until the service stops; failures of the database are waited out.
 pub async fn work(base: Base) -> anyhow::Result<()> {
+    let mut is_new = true;
     loop {
-        if let Err(error) = watch(&base).await {
+        if let Err(error) = watch(&base, &mut is_new).await {
             tracing::warn!(error = format!("{error:#}"), "assessing was interrupted");
         }
         tokio::time::sleep(Duration::from_secs(1)).await;
     }
 }
 
-async fn watch(base: &Base) -> anyhow::Result<()> {
+async fn watch(base: &Base, is_new: &mut bool) -> anyhow::Result<()> {
     let mut listener = PgListener::connect_with(&base.db).await?;
     listener.listen(WAKE).await?;
+    if *is_new {
+        // What was set aside may be no trouble to a new release.
+        sqlx::query!("UPDATE recompute SET attempts = 0 WHERE attempts > 0")
+            .execute(&base.db)
+            .await?;
+        *is_new = false;
+    }
     loop {
         while step(base).await? > 0 {}
         // Wake-ups that came meanwhile are all answered by one look at the queue.
@@ -58,14 +71,14 @@ async fn watch(base: &Base) -> anyhow::Result<()> {
     }
 }
 
-/// Assesses one batch; answers how many series it was.
+/// Assesses one batch, or if that fails each of its series by itself; answers how many series it was.
 pub async fn step(base: &Base) -> anyhow::Result<usize> {
     let terms = terms(&base.db).await?;
     let mut tx = base.db.begin().await?;
-    let mut series = claim(&mut tx).await?;
+    let mut series = claim(&mut tx, None).await?;
     if series.is_empty() {
         queue_outdated(&mut tx, &terms).await?;
-        series = claim(&mut tx).await?;
+        series = claim(&mut tx, None).await?;
     }
     if series.is_empty() {
         return Ok(0);
@@ -75,11 +88,73 @@ pub async fn step(base: &Base) -> anyhow::Result<usize> {
         .into_iter()
         .partition(|series| base.directory.unit(series.1).is_some());
     queue(&mut tx, &early).await?;
-    let bases = load(&mut tx, base, &series).await?;
-    let assessed = compute(bases, terms.clone()).await?;
-    keep(&mut tx, base.name, &assessed, &terms).await?;
-    tx.commit().await?;
+    match renew(&mut tx, base, &terms, &series).await {
+        Ok(()) => tx.commit().await?,
+        Err(error) => {
+            tx.rollback().await?;
+            tracing::warn!(error = format!("{error:#}"), "a batch was not assessed");
+            for key in &series {
+                alone(base, &terms, *key).await?;
+            }
+        }
+    }
     Ok(series.len())
+}
+
+/// Assesses one series; a failure is counted.
+async fn alone(base: &Base, terms: &Terms, key: Key) -> anyhow::Result<()> {
+    let mut tx = base.db.begin().await?;
+    let series = claim(&mut tx, Some(key)).await?;
+    let Err(error) = renew(&mut tx, base, terms, &series).await else {
+        return Ok(tx.commit().await?);
+    };
+    tx.rollback().await?;
+    let error = format!("{error:#}");
+    let attempts = sqlx::query_scalar!(
+        "UPDATE recompute SET attempts = attempts + 1, error = $3, create_time = clock_timestamp()
+        WHERE indicator_id = $1 AND unit_id = $2 RETURNING attempts",
+        key.0,
+        key.1,
+        error
+    );
+    let attempts = attempts.fetch_optional(&base.db).await?;
+    let (indicator, unit) = (key.0.to_string(), key.1.to_string());
+    if attempts.is_some_and(|attempts| attempts >= ATTEMPTS) {
+        tracing::error!(indicator, unit, error, "a series was set aside");
+    } else {
+        tracing::warn!(indicator, unit, error, "a series was not assessed");
+    }
+    Ok(())
+}
+
+/// Assesses series anew, and forgets the assessments of those that are no more.
+async fn renew(
+    tx: &mut PgConnection,
+    base: &Base,
+    terms: &Terms,
+    series: &[Key],
+) -> anyhow::Result<()> {
+    let bases = load(tx, base, series).await?;
+    let known: HashSet<Key> = bases
+        .iter()
+        .map(|loaded| (loaded.indicator_id, loaded.basis.unit_id))
+        .collect();
+    let gone = series.iter().filter(|key| !known.contains(key)).copied();
+    forget(tx, gone.collect()).await?;
+    let assessed = compute(bases, terms.clone()).await?;
+    keep(tx, base.name, &assessed, terms).await
+}
+
+async fn forget(tx: &mut PgConnection, series: Vec<Key>) -> sqlx::Result<()> {
+    let (indicators, units): (Vec<Uuid>, Vec<Uuid>) = series.into_iter().unzip();
+    sqlx::query!(
+        "DELETE FROM assessment WHERE (indicator_id, unit_id) IN (SELECT * FROM unnest($1::uuid[], $2::uuid[]))",
+        &indicators,
+        &units
+    )
+    .execute(tx)
+    .await?;
+    Ok(())
 }
 
 /// What holds for all series now.
@@ -109,14 +184,18 @@ pub async fn terms(db: &PgPool) -> anyhow::Result<Terms> {
     })
 }
 
-/// Takes the series that wait longest. They stay locked until they are assessed, so that no second replica assesses
-/// them with less, and who queues one again waits for that.
-async fn claim(tx: &mut PgConnection) -> sqlx::Result<Vec<Key>> {
+/// Takes the series that wait longest, or a certain one if it still waits. They stay locked until they are assessed, so
+/// that no second replica assesses them with less, and who queues one again waits for that.
+async fn claim(tx: &mut PgConnection, one: Option<Key>) -> sqlx::Result<Vec<Key>> {
     let rows = sqlx::query!(
         "DELETE FROM recompute WHERE (indicator_id, unit_id) IN (
-            SELECT indicator_id, unit_id FROM recompute ORDER BY create_time LIMIT $1 FOR UPDATE SKIP LOCKED)
+            SELECT indicator_id, unit_id FROM recompute
+            WHERE attempts < 3 AND ($2::uuid IS NULL OR (indicator_id = $2 AND unit_id = $3))
+            ORDER BY create_time LIMIT $1 FOR UPDATE SKIP LOCKED)
         RETURNING indicator_id, unit_id",
-        BATCH
+        BATCH,
+        one.map(|key| key.0),
+        one.map(|key| key.1)
     );
     let rows = rows.fetch_all(tx).await?;
     Ok(rows
@@ -145,10 +224,13 @@ async fn queue_outdated(tx: &mut PgConnection, terms: &Terms) -> sqlx::Result<()
     sqlx::query!(
         "INSERT INTO recompute (indicator_id, unit_id)
         SELECT indicator_id, unit_id FROM (
-            (SELECT indicator_id, unit_id FROM assessment WHERE thresholds_version < $1
+            (SELECT indicator_id, unit_id FROM assessment a WHERE thresholds_version < $1 AND NOT EXISTS (
+                SELECT FROM recompute r WHERE r.indicator_id = a.indicator_id AND r.unit_id = a.unit_id)
                 ORDER BY thresholds_version LIMIT $3)
             UNION
-            (SELECT indicator_id, unit_id FROM assessment WHERE city_date < $2 ORDER BY city_date LIMIT $3)) s
+            (SELECT indicator_id, unit_id FROM assessment a WHERE city_date < $2 AND NOT EXISTS (
+                SELECT FROM recompute r WHERE r.indicator_id = a.indicator_id AND r.unit_id = a.unit_id)
+                ORDER BY city_date LIMIT $3)) s
         ON CONFLICT DO NOTHING",
         terms.thresholds_version,
         terms.today,
@@ -201,17 +283,21 @@ async fn load(tx: &mut PgConnection, base: &Base, series: &[Key]) -> anyhow::Res
 
     let mut loaded = Vec::with_capacity(series.len());
     for key in series {
-        // Its definition comes later, and queues it again.
+        // Its definition may come later, and queues it again.
         let Some(indicator) = definitions.get(&key.0).cloned() else {
             continue;
         };
+        let mut history = history.remove(key).unwrap_or_default();
+        let targets = targets.remove(key).unwrap_or_default();
+        if history.is_empty() && targets.is_empty() {
+            continue;
+        }
         let unit = base.directory.unit(key.1);
         let kind = unit
             .as_ref()
             .map_or(UnitKind::Unspecified, |unit| unit.kind);
         let owner = indicator.owner_unit_id.parse().context("owner_unit_id")?;
         // A year's total printed beside the months of a monthly indicator is no point of its series.
-        let mut history = history.remove(key).unwrap_or_default();
         history.retain(|figure| {
             Period::try_from(&figure.period).is_ok_and(|p| p.frequency() == indicator.frequency())
         });
@@ -226,7 +312,7 @@ async fn load(tx: &mut PgConnection, base: &Base, series: &[Key]) -> anyhow::Res
                 reported_since: unit
                     .filter(|_| kind != UnitKind::Country)
                     .map(|unit| unit.valid_from),
-                targets: targets.remove(key).unwrap_or_default(),
+                targets,
                 history,
             },
         });

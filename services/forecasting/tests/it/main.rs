@@ -5,6 +5,7 @@ mod assessment;
 mod board;
 mod check;
 mod forecast;
+mod queue;
 mod speed;
 mod threshold;
 
