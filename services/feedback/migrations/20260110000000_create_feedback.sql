@@ -79,6 +79,8 @@ CREATE TABLE photo (
     feedback_id uuid REFERENCES feedback,
     content_type text NOT NULL,
     size bigint NOT NULL,
+    -- false until the object is stored, so that no object is ever without a row
+    is_stored boolean NOT NULL DEFAULT false,
     create_time timestamptz NOT NULL DEFAULT now()
 );
 

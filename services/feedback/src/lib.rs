@@ -23,6 +23,8 @@ use sqlx::migrate::Migrator;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
+pub use photo::prune_one;
+
 use crate::{grpc::Grpc, place::Places, rollup::Rollup};
 
 /// The service's name.
@@ -81,8 +83,15 @@ async fn chores(grpc: Grpc) -> anyhow::Result<()> {
         if let Err(error) = grpc.places.refresh(&grpc.base.db).await {
             tracing::warn!(error = format!("{error:#}"), "boundaries not read");
         }
-        if let Err(error) = photo::prune(&grpc.base.db, &grpc.objects).await {
-            tracing::warn!(error = format!("{error:#}"), "unused photos not deleted");
+        loop {
+            match photo::prune_one(&grpc.base.db, &grpc.objects).await {
+                Ok(true) => {}
+                Ok(false) => break,
+                Err(error) => {
+                    tracing::warn!(error = format!("{error:#}"), "unused photos not deleted");
+                    break;
+                }
+            }
         }
     }
 }

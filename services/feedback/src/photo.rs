@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use chassis::objects::Objects;
 use img_parts::{png::Png, riff::RiffContent, webp::WebP};
-use sqlx::{PgConnection, PgPool};
+use sqlx::{PgConnection, PgExecutor, PgPool};
 use uuid::Uuid;
 
 use crate::error::Error;
@@ -112,8 +112,8 @@ pub struct Photo {
     pub size: i64,
 }
 
-/// Records a photo whose bytes are stored.
-pub async fn add(db: &mut PgConnection, photo: &Photo) -> Result<(), Error> {
+/// Announces a photo before its bytes are stored.
+pub async fn announce(db: impl PgExecutor<'_>, photo: &Photo) -> Result<(), Error> {
     sqlx::query!(
         "INSERT INTO photo (id, content_type, size) VALUES ($1, $2, $3)",
         photo.id,
@@ -125,10 +125,18 @@ pub async fn add(db: &mut PgConnection, photo: &Photo) -> Result<(), Error> {
     Ok(())
 }
 
+/// Notes that its bytes are stored.
+pub async fn mark_stored(db: &mut PgConnection, id: Uuid) -> Result<(), Error> {
+    sqlx::query!("UPDATE photo SET is_stored = true WHERE id = $1", id)
+        .execute(db)
+        .await?;
+    Ok(())
+}
+
 /// Gives unused photos to an item; refuses unless all are there and unused.
 pub async fn attach(db: &mut PgConnection, feedback_id: Uuid, ids: &[Uuid]) -> Result<(), Error> {
     let attached = sqlx::query!(
-        "UPDATE photo SET feedback_id = $1 WHERE id = ANY($2) AND feedback_id IS NULL",
+        "UPDATE photo SET feedback_id = $1 WHERE id = ANY($2) AND feedback_id IS NULL AND is_stored",
         feedback_id,
         ids
     )
@@ -162,23 +170,25 @@ pub fn key(id: Uuid) -> String {
     format!("photos/{id}")
 }
 
-/// Deletes photos that nobody used within an hour, bytes first, so that none are left without a row.
-pub async fn prune(db: &PgPool, objects: &Objects) -> anyhow::Result<()> {
-    let old = sqlx::query_scalar!(
-        "SELECT id FROM photo WHERE feedback_id IS NULL AND create_time < now() - interval '1 hour' LIMIT 500"
+/// Deletes one photo that nobody used within an hour; false if there is none. The row goes last, and stays locked
+/// meanwhile, so that nothing is ever left behind and nobody files a photo that is going.
+pub async fn prune_one(db: &PgPool, objects: &Objects) -> anyhow::Result<bool> {
+    let mut tx = db.begin().await?;
+    let id = sqlx::query_scalar!(
+        "SELECT id FROM photo WHERE feedback_id IS NULL AND create_time < now() - interval '1 hour'
+        ORDER BY create_time LIMIT 1 FOR UPDATE SKIP LOCKED"
     )
-    .fetch_all(db)
+    .fetch_optional(&mut *tx)
     .await?;
-    for id in old {
-        objects.delete(&key(id)).await?;
-        sqlx::query!(
-            "DELETE FROM photo WHERE id = $1 AND feedback_id IS NULL",
-            id
-        )
-        .execute(db)
+    let Some(id) = id else {
+        return Ok(false);
+    };
+    objects.delete(&key(id)).await?;
+    sqlx::query!("DELETE FROM photo WHERE id = $1", id)
+        .execute(&mut *tx)
         .await?;
-    }
-    Ok(())
+    tx.commit().await?;
+    Ok(true)
 }
 
 #[cfg(test)]

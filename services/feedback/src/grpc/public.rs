@@ -156,13 +156,13 @@ impl Grpc {
             content_type: content_type.to_owned(),
             size: i64::try_from(content.len()).unwrap_or(i64::MAX),
         };
+        photo::announce(&self.base.db, &photo).await?;
+        self.objects.put(&photo::key(photo.id), content).await?;
         let mut tx = self.base.db.begin().await?;
         if let Claimed::Before(answer) = key.claim(&mut tx).await? {
-            return Ok(answer);
+            return Ok(answer); // the copy is deleted as unused
         }
-        // The row says that the bytes are there, so the bytes come first.
-        self.objects.put(&photo::key(photo.id), content).await?;
-        photo::add(&mut tx, &photo).await?;
+        photo::mark_stored(&mut tx, photo.id).await?;
         let answer: pb::Photo = photo.into();
         key.keep(&mut tx, &answer).await?;
         tx.commit().await?;

@@ -4,8 +4,14 @@
 mod citizen;
 mod import;
 mod list;
+mod photo;
 
-use chassis::testing::{self, City, Running};
+use std::time::{Duration, Instant};
+
+use chassis::{
+    objects::Objects,
+    testing::{self, City, Running},
+};
 use proto::{
     feedback::v1::{
         self as pb, feedback_service_client::FeedbackServiceClient,
@@ -21,7 +27,8 @@ use uuid::Uuid;
 /// A city of one ward and one department, with the category "waste" of the ward of the place.
 struct World {
     running: Running,
-    _objects: tempfile::TempDir,
+    objects: Objects,
+    _folder: tempfile::TempDir,
     db: PgPool,
     ward: Uuid,
     department: Uuid,
@@ -48,12 +55,14 @@ async fn world(db: PgPool) -> World {
     let officer = person("Dương Gia Huy", "case_officer", ward);
     let configurator = person("Tạ Việt Dũng", "configurator", root);
     let local_configurator = person("Hồ Mỹ Duyên", "configurator", ward);
-    let objects = tempfile::tempdir().unwrap();
-    let config = testing::config(&[&format!("--objects={}", objects.path().display())]);
+    let folder = tempfile::tempdir().unwrap();
+    let config = testing::config(&[&format!("--objects={}", folder.path().display())]);
+    let objects = Objects::open(&config, feedback::NAME).unwrap();
     let base = testing::base(feedback::NAME, db.clone(), city.directory(), config).await;
     let world = World {
         running: testing::run(feedback::server(base).await.unwrap()).await,
-        _objects: objects,
+        objects,
+        _folder: folder,
         db,
         ward,
         department,
@@ -143,6 +152,19 @@ impl World {
             .await
             .unwrap();
         item.into_inner()
+    }
+}
+
+/// Waits until there is something.
+async fn until<T>(mut look: impl AsyncFnMut() -> Option<T>) -> T {
+    let end = Instant::now() + Duration::from_secs(30);
+    let mut pace = tokio::time::interval(Duration::from_millis(20));
+    loop {
+        pace.tick().await;
+        if let Some(found) = look().await {
+            return found;
+        }
+        assert!(Instant::now() < end, "waited too long");
     }
 }
 
