@@ -5,7 +5,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use bytes::Bytes;
-use chassis::{config::Secret, mesh::MeshChannel};
+use chassis::{Refusal, config::Secret, mesh::MeshChannel};
 use http::{HeaderValue, Method, Request, StatusCode, header::CONTENT_TYPE};
 use http_body_util::{BodyExt as _, Full, Limited};
 use serde::{Deserialize, de::DeserializeOwned};
@@ -14,6 +14,7 @@ use tonic::{Code, Status, body::Body};
 use tower::ServiceExt as _;
 
 use super::cookies::Pending;
+use crate::contract::OWN;
 
 /// The name under which identity knows the gateway.
 pub const CLIENT: &str = "gateway";
@@ -152,7 +153,7 @@ impl Provider {
         let body = self.send(path, form).await?;
         serde_json::from_slice(&body).map_err(|error| {
             tracing::error!(%error, path, "identity's answer cannot be read");
-            Denied::Unavailable(Status::unavailable("identity's answer cannot be read"))
+            Denied::Unavailable(unavailable())
         })
     }
 
@@ -184,12 +185,21 @@ impl Provider {
             (StatusCode::BAD_REQUEST, Ok(body)) if is_invalid_grant(&body) => Err(Denied::Invalid),
             (status, _) => {
                 tracing::error!(%status, path, "identity does not serve its client");
-                Err(Denied::Unavailable(Status::unavailable(
-                    "identity does not answer",
-                )))
+                Err(Denied::Unavailable(unavailable()))
             }
         }
     }
+}
+
+/// Nobody can sign in or stay signed in for now.
+pub fn unavailable() -> Status {
+    Refusal::new(
+        Code::Unavailable,
+        "SIGN_IN_UNAVAILABLE",
+        "hệ thống đăng nhập tạm thời không trả lời, hãy thử lại",
+        "sign-in does not answer for now, try again",
+    )
+    .into_status(OWN)
 }
 
 fn is_invalid_grant(body: &[u8]) -> bool {

@@ -14,7 +14,7 @@ use sha2::{Digest as _, Sha256};
 use tokio::time::Instant;
 use tonic::Status;
 
-use super::oidc::{Denied, Grant, Provider};
+use super::oidc::{Denied, Grant, Provider, unavailable};
 
 /// A token is renewed when less of its life is left.
 const MARGIN: Duration = Duration::from_secs(60);
@@ -94,7 +94,7 @@ impl Tokens {
         // Carried through even if the browser goes away: a token that was renewed and then lost ends the session.
         let renewal = renew(self.provider.clone(), self.shared.clone(), entry, state);
         let renewed = tokio::spawn(renewal).await;
-        renewed.unwrap_or_else(|_| Err(Lost::Unavailable(Status::internal("internal error"))))
+        renewed.unwrap_or_else(|error| Err(Lost::Unavailable(chassis::internal(error))))
     }
 
     /// Takes in a session that has just begun.
@@ -144,8 +144,8 @@ async fn renew(
             }
         }
     }
-    let unusable = || Lost::Unavailable(Status::unavailable("no token"));
-    let (header, _) = state.access.clone().ok_or_else(unusable)?;
+    let header = state.access.as_ref().map(|(header, _)| header.clone());
+    let header = header.ok_or_else(|| Lost::Unavailable(unavailable()))?;
     Ok(Access {
         header,
         refresh: state.refresh.clone(),

@@ -72,7 +72,11 @@ fn body(descriptor: &MessageDescriptor, input: &Input) -> Result<Map<String, Val
         Refusal::new(
             Code::InvalidArgument,
             "MALFORMED_JSON",
-            format!("nội dung không phải JSON hợp lệ: {error}"),
+            format!(
+                "nội dung không phải JSON hợp lệ: sai ở dòng {}, cột {}",
+                error.line(),
+                error.column()
+            ),
             format!("the body is not valid JSON: {error}"),
         )
     })?;
@@ -202,7 +206,7 @@ fn misfit(path: &str, problem: &str) -> Refusal {
     }
     Refusal::invalid(
         path,
-        format!("giá trị của {path} không hợp lệ: {problem}"),
+        format!("giá trị của {path} sai kiểu hoặc sai định dạng"),
         format!("the value of {path} is not valid: {problem}"),
     )
 }
