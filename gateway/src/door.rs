@@ -1,8 +1,16 @@
 //! Who may come in: the token is verified and the method's rule enforced here already, and calls are counted. The
 //! services verify for themselves all the same.
 
-use std::net::IpAddr;
+use std::{
+    net::IpAddr,
+    sync::{Arc, Once},
+};
 
+use axum::{
+    Router,
+    extract::Request,
+    middleware::{self, Next},
+};
 use chassis::{Caller, Refusal, auth::AuthLayer, connections::Peer};
 use http::{Extensions, HeaderMap};
 use tonic::{Code, Status};
@@ -10,6 +18,7 @@ use tonic::{Code, Status};
 use crate::{
     contract::{Method, OWN},
     limits::{self, Limits},
+    transcode::error,
 };
 
 /// The check that every call passes.
@@ -17,6 +26,8 @@ pub struct Door {
     auth: AuthLayer,
     limits: Limits,
     trusted_proxies: usize,
+    /// Told once that a proxy is not trusted.
+    untrusted: Once,
 }
 
 impl Door {
@@ -27,6 +38,7 @@ impl Door {
             auth,
             limits,
             trusted_proxies,
+            untrusted: Once::new(),
         }
     }
 
@@ -61,6 +73,21 @@ impl Door {
         self.limits.take(limits::Caller::address(address), false)
     }
 
+    /// Counts the requests to these routes, which need no token.
+    pub fn counted(self: &Arc<Self>, routes: Router) -> Router {
+        let door = self.clone();
+        routes.layer(middleware::from_fn(move |request: Request, next: Next| {
+            let door = door.clone();
+            async move {
+                let address = door.address(request.extensions(), request.headers());
+                match door.count(address) {
+                    Ok(()) => next.run(request).await,
+                    Err(status) => error::response(&status).map(axum::body::Body::new),
+                }
+            }
+        }))
+    }
+
     /// Where a request comes from: the connection's peer, or what the outermost of our own proxies saw.
     #[must_use]
     pub fn address(&self, extensions: &Extensions, headers: &HeaderMap) -> IpAddr {
@@ -68,6 +95,14 @@ impl Door {
             .get::<Peer>()
             .map_or(IpAddr::from([0, 0, 0, 0]), |peer| peer.0.ip());
         if self.trusted_proxies == 0 {
+            if headers.contains_key("x-forwarded-for") {
+                self.untrusted.call_once(|| {
+                    tracing::warn!(
+                        "x-forwarded-for comes from a proxy that is not trusted: all callers behind it count as one \
+                         address unless CIVICMESH_TRUSTED_PROXIES says how many proxies are our own"
+                    );
+                });
+            }
             return peer;
         }
         let forwarded = headers.get_all("x-forwarded-for").iter();

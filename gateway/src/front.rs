@@ -136,12 +136,7 @@ impl Predicate for Compressible {
     where
         B: http_body::Body,
     {
-        const KINDS: [&[u8]; 4] = [
-            b"application/grpc-web",
-            b"application/json",
-            b"application/scim+json",
-            b"text/",
-        ];
+        const KINDS: [&[u8]; 3] = [b"application/grpc-web", b"application/json", b"text/"];
         let kind = response.headers().get(CONTENT_TYPE);
         let kind = kind.map_or(&b""[..], HeaderValue::as_bytes);
         KINDS.iter().any(|known| kind.starts_with(known)) && self.0.should_compress(response)

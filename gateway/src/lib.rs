@@ -19,6 +19,7 @@ use tonic::service::Routes;
 use tonic_web::GrpcWebLayer;
 use tower::Layer as _;
 
+mod body;
 pub mod contract;
 pub mod door;
 mod front;
@@ -162,8 +163,12 @@ impl Gateway {
             description,
             statics: Statics::new(&config.console),
             is_https: config.base.public_url.starts_with("https://"),
-            others: session::routes(session)
-                .merge(proxy::routes(&mesh, &door, &config.base.public_url))
+            others: door
+                .counted(session::routes(session).merge(proxy::routes(
+                    &mesh,
+                    &door,
+                    &config.base.public_url,
+                )))
                 .merge(lifecycle.probes()),
         });
         let front = front::Front::new(GrpcWebLayer::new().layer(grpc), http);

@@ -11,24 +11,20 @@ use http::{
         TRANSFER_ENCODING, UPGRADE,
     },
 };
-use http_body_util::Limited;
+use http_body_util::Full;
 use tonic::{Code, Status, body::Body};
 use tower::ServiceExt as _;
 
 use crate::{
+    body,
     door::Door,
     grpc::ADDRESS_HEADER,
     session::{COOKIE as SESSION, PENDING},
     transcode::error,
 };
 
-/// Whose paths they are: OpenID Connect, SCIM 2.0, Open311 GeoReport v2.
-const PROXIED: [(&str, &str); 4] = [
-    ("/oauth2", "identity"),
-    ("/.well-known", "identity"),
-    ("/scim", "identity"),
-    ("/open311", "feedback"),
-];
+/// Whose paths they are: OpenID Connect.
+const PROXIED: [(&str, &str); 2] = [("/oauth2", "identity"), ("/.well-known", "identity")];
 
 /// Forms and small documents; uploads go through the contract.
 const BODY_LIMIT: usize = 1024 * 1024;
@@ -73,12 +69,16 @@ struct Proxy {
 impl Proxy {
     async fn serve(self, request: Request) -> Response<Body> {
         let address = self.door.address(request.extensions(), request.headers());
-        if let Err(status) = self.door.count(address) {
-            return error::response(&status);
-        }
         let (mut parts, body) = request.into_parts();
+        let body = match body::read(Body::new(body), BODY_LIMIT).await {
+            Ok(body) => body,
+            Err(unread) => {
+                let (http, status) = unread.told();
+                return error::response_as(http, &status);
+            }
+        };
         self.prepare(&mut parts.headers, address);
-        let mut outgoing = http::Request::new(Body::new(Limited::new(body, BODY_LIMIT)));
+        let mut outgoing = http::Request::new(Body::new(Full::new(body)));
         *outgoing.method_mut() = parts.method;
         *outgoing.uri_mut() = parts
             .uri

@@ -15,8 +15,9 @@ use tonic::{Code, Status, body::Body};
 use tower::ServiceExt as _;
 
 use crate::{
+    body,
     contract::{Contract, Method, OWN, Owner},
-    grpc::{Address, SERVICE_HEADER, too_large},
+    grpc::{Address, SERVICE_HEADER},
     session::Session,
 };
 
@@ -177,7 +178,9 @@ where
             Err(refused) => return refused.into_rest(),
         };
         let called = async {
-            let body = self.read(&parts.headers, body).await?;
+            let body = body::read(body, self.body_limit);
+            let body = body.await.map_err(body::Unread::told)?;
+            check_kind(&parts.headers, &body)?;
             let input = Input {
                 path: fields,
                 query: parts.uri.query().unwrap_or_default(),
@@ -195,36 +198,22 @@ where
         attached.apply(response.headers_mut());
         response
     }
+}
 
-    async fn read(&self, headers: &HeaderMap, body: Body) -> Result<Bytes, Failure> {
-        let kind = headers.get(CONTENT_TYPE).map(HeaderValue::as_bytes);
-        let body = Limited::new(body, self.body_limit);
-        let body = body.collect().await.map_err(|error| {
-            if error.is::<http_body_util::LengthLimitError>() {
-                failure(Some(StatusCode::PAYLOAD_TOO_LARGE), too_large())
-            } else {
-                let broken = Refusal::new(
-                    Code::Cancelled,
-                    "BODY_BROKEN_OFF",
-                    "nội dung yêu cầu bị ngắt giữa chừng",
-                    "the request's body broke off",
-                );
-                failure(Some(StatusCode::BAD_REQUEST), broken)
-            }
-        })?;
-        let body = body.to_bytes();
-        let is_json = kind.is_some_and(|kind| kind.starts_with(b"application/json"));
-        if !body.is_empty() && !is_json {
-            let media = Refusal::new(
-                Code::InvalidArgument,
-                "NOT_JSON",
-                "nội dung phải có kiểu application/json",
-                "the body's content type must be application/json",
-            );
-            return Err(failure(Some(StatusCode::UNSUPPORTED_MEDIA_TYPE), media));
-        }
-        Ok(body)
+/// Nothing but JSON is read: a foreign page's form cannot send it.
+fn check_kind(headers: &HeaderMap, body: &[u8]) -> Result<(), Failure> {
+    let kind = headers.get(CONTENT_TYPE).map(HeaderValue::as_bytes);
+    let is_json = kind.is_some_and(|kind| kind.starts_with(b"application/json"));
+    if body.is_empty() || is_json {
+        return Ok(());
     }
+    let media = Refusal::new(
+        Code::InvalidArgument,
+        "NOT_JSON",
+        "nội dung phải có kiểu application/json",
+        "the body's content type must be application/json",
+    );
+    Err(failure(Some(StatusCode::UNSUPPORTED_MEDIA_TYPE), media))
 }
 
 type Failure = (StatusCode, Status);

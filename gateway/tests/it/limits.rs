@@ -34,6 +34,18 @@ async fn an_address_without_a_token_is_limited() {
 }
 
 #[tokio::test]
+async fn who_signs_in_and_out_is_limited_too() {
+    let gateway = with_fixture(&["--rate-address=0.01:3"]).await;
+    for path in ["/auth/sign-in", "/auth/callback", "/oauth2/authorize"] {
+        let answer = gateway.get(path).await;
+        assert_ne!(answer.status, StatusCode::TOO_MANY_REQUESTS);
+    }
+    let refused = gateway.get("/auth/callback?code=x&state=y").await;
+    assert_eq!(refused.status, StatusCode::TOO_MANY_REQUESTS);
+    assert_eq!(gateway.get("/healthz").await.status, StatusCode::OK);
+}
+
+#[tokio::test]
 async fn public_writes_are_limited_more() {
     let gateway = with_fixture(&["--rate-public-write=0.01:2"]).await;
     for _ in 0..2 {
