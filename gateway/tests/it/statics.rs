@@ -78,6 +78,21 @@ async fn assets_are_compressed_beforehand_and_kept_for_ever() {
 }
 
 #[tokio::test]
+async fn what_a_browser_holds_is_not_sent_again() {
+    let gateway = console().await;
+    for path in ["/", "/sw.js", "/assets/app-1.js"] {
+        let first = gateway.get(path).await;
+        let held = first.header("last-modified");
+        assert!(!held.is_empty(), "{path}");
+        let again = Request::get(path).header("if-modified-since", held);
+        let again = gateway.send(again, "").await;
+        assert_eq!(again.status, StatusCode::NOT_MODIFIED, "{path}");
+        assert!(again.body.is_empty());
+        assert_eq!(again.header("cache-control"), first.header("cache-control"));
+    }
+}
+
+#[tokio::test]
 async fn only_navigations_fall_back_to_the_console() {
     let gateway = console().await;
     let ask = async |path: &str, accept: &str| {
