@@ -85,19 +85,6 @@ CREATE TABLE threshold (
 );
 INSERT INTO threshold (version, red_below, green_above, actor) VALUES (1, 0.35, 0.75, 'forecasting');
 
--- How many days after a period's end its figure is due; as in the indicators service, whose calendar rules.
-CREATE TABLE report_rule (
-    frequency text NOT NULL,
-    valid_from date NOT NULL,
-    days_after smallint NOT NULL,
-    PRIMARY KEY (frequency, valid_from)
-);
-INSERT INTO report_rule (frequency, valid_from, days_after) VALUES
-    ('FREQUENCY_MONTH', '1900-01-01', 5),
-    ('FREQUENCY_QUARTER', '1900-01-01', 10),
-    ('FREQUENCY_HALF', '1900-01-01', 15),
-    ('FREQUENCY_YEAR', '1900-01-01', 31);
-
 -- First days of the Lunar New Year, which moves between January and February and takes work with it.
 CREATE TABLE new_year (date date PRIMARY KEY);
 INSERT INTO new_year (date) VALUES

@@ -46,8 +46,6 @@ pub struct Terms {
     pub thresholds: Thresholds,
     /// Version of the thresholds.
     pub thresholds_version: i32,
-    /// Days after a period's end that its figure is due: frequency, first day in force, days; newest first.
-    pub due_days: Vec<(Frequency, NaiveDate, i16)>,
     /// First days of the Lunar New Year.
     pub new_years: Vec<NaiveDate>,
 }
@@ -66,17 +64,12 @@ pub struct Assessed {
 impl Terms {
     /// The last period whose figure should be there.
     #[must_use]
-    pub fn expected(&self, frequency: Frequency) -> Period {
+    pub fn expected(&self, indicator: &Indicator) -> Period {
+        let (frequency, days) = (indicator.frequency(), indicator.report_days.into());
         let mut period = Period::containing(frequency, self.today).previous();
-        // Due days are less than a year.
+        // Figures are due within a year.
         for _ in 0..=per_year(frequency) {
-            let end = period.last_day();
-            let rule = self
-                .due_days
-                .iter()
-                .find(|rule| rule.0 == frequency && rule.1 <= end);
-            let days = rule.map_or(0, |rule| i64::from(rule.2));
-            if end + chrono::TimeDelta::days(days) < self.today {
+            if period.last_day() + chrono::TimeDelta::days(days) < self.today {
                 break;
             }
             period = period.previous();
@@ -91,14 +84,13 @@ pub fn assess(basis: &Basis, terms: &Terms) -> Assessed {
     let indicator = &basis.indicator;
     let timeline = Timeline::new(&basis.history);
     let outlook = look_ahead(basis, timeline.as_ref(), terms);
-    let frequency = indicator.frequency();
     let case = Case {
         indicator,
         timeline: timeline.as_ref(),
         outlook: outlook.as_ref().map_err(|reason| *reason),
         due: basis.reported_since.map(|day| {
-            let first = Period::containing(frequency, day);
-            (first, terms.expected(frequency))
+            let first = Period::containing(indicator.frequency(), day);
+            (first, terms.expected(indicator))
         }),
         thresholds: terms.thresholds,
     };
@@ -169,7 +161,7 @@ fn look_ahead(
         return Err(NoForecastReason::Annual);
     }
     let timeline = timeline.ok_or(NoForecastReason::TooShort)?;
-    let behind = terms.expected(frequency).index() - timeline.last().index();
+    let behind = terms.expected(&basis.indicator).index() - timeline.last().index();
     if behind > per_year(frequency) {
         return Err(NoForecastReason::Stale);
     }
@@ -287,7 +279,6 @@ mod tests {
     use super::*;
 
     fn terms(today: &str) -> Terms {
-        let always = NaiveDate::default();
         Terms {
             now: DateTime::default(),
             today: today.parse().unwrap(),
@@ -296,30 +287,28 @@ mod tests {
                 green_above: 0.75,
             },
             thresholds_version: 1,
-            due_days: vec![
-                (Frequency::Month, always, 5),
-                (Frequency::Quarter, always, 10),
-                (Frequency::Year, always, 31),
-            ],
             new_years: Vec::new(),
         }
     }
 
     #[test]
     fn a_figure_is_expected_from_the_day_after_its_due_date() {
-        for (today, frequency, expected) in [
-            ("2026-11-05", Frequency::Month, "2026-09"),
-            ("2026-11-06", Frequency::Month, "2026-10"),
-            ("2026-10-10", Frequency::Quarter, "2026-Q2"),
-            ("2026-10-11", Frequency::Quarter, "2026-Q3"),
-            ("2026-01-31", Frequency::Year, "2024"),
-            ("2026-02-01", Frequency::Year, "2025"),
+        for (today, frequency, report_days, expected) in [
+            ("2026-11-05", Frequency::Month, 5, "2026-09"),
+            ("2026-11-06", Frequency::Month, 5, "2026-10"),
+            ("2026-10-10", Frequency::Quarter, 10, "2026-Q2"),
+            ("2026-10-11", Frequency::Quarter, 10, "2026-Q3"),
+            ("2026-01-31", Frequency::Year, 31, "2024"),
+            ("2026-02-01", Frequency::Year, 31, "2025"),
+            ("2026-11-06", Frequency::Month, 366, "2025-10"),
         ] {
-            assert_eq!(
-                terms(today).expected(frequency).to_string(),
-                expected,
-                "{today}"
-            );
+            let indicator = Indicator {
+                frequency: frequency.into(),
+                report_days,
+                ..Default::default()
+            };
+            let period = terms(today).expected(&indicator);
+            assert_eq!(period.to_string(), expected, "{today}");
         }
     }
 

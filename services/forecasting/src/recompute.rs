@@ -10,7 +10,6 @@ use chassis::{Base, calendar::city_date};
 use chrono::Utc;
 use prost::Message;
 use proto::{
-    calendar::v1::Frequency,
     identity::v1::UnitKind,
     indicators::v1::{Indicator, Observation, Target},
     period::Period,
@@ -160,15 +159,6 @@ async fn forget(tx: &mut PgConnection, series: Vec<Key>) -> sqlx::Result<()> {
 /// What holds for all series now.
 pub async fn terms(db: &PgPool) -> anyhow::Result<Terms> {
     let threshold = threshold::current(db).await?;
-    let rules = sqlx::query!(
-        "SELECT frequency, valid_from, days_after FROM report_rule ORDER BY valid_from DESC"
-    )
-    .fetch_all(db)
-    .await?;
-    let due_days = rules.into_iter().filter_map(|rule| {
-        let frequency = Frequency::from_str_name(&rule.frequency)?;
-        Some((frequency, rule.valid_from, rule.days_after))
-    });
     let new_years = sqlx::query_scalar!("SELECT date FROM new_year ORDER BY date");
     let now = Utc::now();
     Ok(Terms {
@@ -179,7 +169,6 @@ pub async fn terms(db: &PgPool) -> anyhow::Result<Terms> {
             green_above: threshold.green_above,
         },
         thresholds_version: threshold.version,
-        due_days: due_days.collect(),
         new_years: new_years.fetch_all(db).await?,
     })
 }

@@ -32,6 +32,8 @@ CREATE TABLE indicator (
     minimum numeric,
     maximum numeric,
     source text NOT NULL,
+    -- how many days after a period's end its figure is due
+    report_days smallint NOT NULL CHECK (report_days BETWEEN 1 AND 366),
     version integer NOT NULL DEFAULT 1
 );
 
@@ -128,18 +130,16 @@ CREATE INDEX submission_period_idx ON submission (indicator_id, unit_id, period_
 CREATE INDEX submission_time_idx ON submission (create_time, id);
 CREATE INDEX submission_state_idx ON submission (state, create_time, id);
 
--- How many days after a period's end its figure is due. The newest rule in force on the last day of the period counts.
+-- The days of indicators that are defined without any.
 CREATE TABLE report_rule (
-    frequency text NOT NULL CHECK (frequency LIKE 'FREQUENCY\_%'),
-    valid_from date NOT NULL,
-    days_after smallint NOT NULL CHECK (days_after BETWEEN 0 AND 366),
-    PRIMARY KEY (frequency, valid_from)
+    frequency text PRIMARY KEY CHECK (frequency LIKE 'FREQUENCY\_%'),
+    report_days smallint NOT NULL CHECK (report_days BETWEEN 1 AND 366)
 );
-INSERT INTO report_rule (frequency, valid_from, days_after) VALUES
-    ('FREQUENCY_MONTH', '1900-01-01', 5),
-    ('FREQUENCY_QUARTER', '1900-01-01', 10),
-    ('FREQUENCY_HALF', '1900-01-01', 15),
-    ('FREQUENCY_YEAR', '1900-01-01', 31);
+INSERT INTO report_rule (frequency, report_days) VALUES
+    ('FREQUENCY_MONTH', 5),
+    ('FREQUENCY_QUARTER', 10),
+    ('FREQUENCY_HALF', 15),
+    ('FREQUENCY_YEAR', 31);
 
 -- The figures that units report, one row for each indicator and unit, with the oldest period since `first_index` that
 -- has no figure. History before the year in which the duty began may have gaps.

@@ -62,7 +62,7 @@ pub async fn begin(
     sqlx::query!(
         "WITH start AS (
             SELECT s.indicator_id, s.unit_id, bool_or(s.by_owner) AS by_owner, per_year(min(i.frequency)) AS per_year,
-                min(i.frequency) AS frequency, least(min(d.first_index),
+                min(i.report_days) AS report_days, least(min(d.first_index),
                     greatest(min(s.index), period_index(min(s.since), per_year(min(i.frequency))))) AS first_index
             FROM unnest($1::uuid[], $2::uuid[], $3::boolean[], $4::integer[], $5::date[])
                 AS s (indicator_id, unit_id, by_owner, index, since)
@@ -85,9 +85,7 @@ pub async fn begin(
         )
         INSERT INTO duty AS d (indicator_id, unit_id, by_owner, first_index, next_index, end_date, due_date)
         SELECT indicator_id, unit_id, by_owner, first_index, next_index, last_day(next_index, per_year),
-            last_day(next_index, per_year) + (SELECT r.days_after FROM report_rule r
-                WHERE r.frequency = open.frequency AND r.valid_from <= last_day(next_index, per_year)
-                ORDER BY r.valid_from DESC LIMIT 1)
+            last_day(next_index, per_year) + report_days
         FROM open
         ON CONFLICT (indicator_id, unit_id) DO UPDATE SET first_index = excluded.first_index,
             next_index = excluded.next_index, end_date = excluded.end_date, due_date = excluded.due_date",
@@ -96,6 +94,18 @@ pub async fn begin(
         &by_owner,
         &indexes,
         &since
+    )
+    .execute(tx)
+    .await?;
+    Ok(())
+}
+
+/// Sets when figures of these indicators are due, after their definitions changed.
+pub async fn set_due(tx: &mut PgConnection, indicators: &[Uuid]) -> Result<(), Error> {
+    sqlx::query!(
+        "UPDATE duty d SET due_date = d.end_date + i.report_days
+        FROM indicator i WHERE i.id = d.indicator_id AND i.id = ANY($1)",
+        indicators
     )
     .execute(tx)
     .await?;

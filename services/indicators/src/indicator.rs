@@ -65,6 +65,8 @@ pub struct Indicator {
     pub maximum: Option<Decimal>,
     /// Where its definition comes from.
     pub source: String,
+    /// How many days after a period's end its figure is due; 0 in an import for what is usual.
+    pub report_days: i16,
     /// Number of this version.
     pub version: i32,
 }
@@ -143,6 +145,12 @@ impl Indicator {
             minimum: parse::optional_decimal("minimum", &message.minimum)?,
             maximum: parse::optional_decimal("maximum", &message.maximum)?,
             source: text("source", &message.source, 0, 1000)?,
+            report_days: i16::try_from(message.report_days)
+                .ok()
+                .filter(|days| (0..=366).contains(days))
+                .ok_or_else(|| {
+                    Error::invalid("report_days", "phải từ 1 đến 366", "must be 1 to 366")
+                })?,
             version: 1,
         };
         if let (Some(minimum), Some(maximum)) = (indicator.minimum, indicator.maximum)
@@ -176,6 +184,7 @@ impl From<Indicator> for pb::Indicator {
             maximum: limit(indicator.maximum).unwrap_or_default(),
             owner_unit_id: indicator.owner_unit_id.to_string(),
             decimals: indicator.decimals.into(),
+            report_days: indicator.report_days.into(),
             code: indicator.code,
             name_vi: indicator.name_vi,
             name_en: indicator.name_en,
@@ -199,7 +208,7 @@ pub async fn get(db: impl PgExecutor<'_>, id_or_code: &str) -> Result<Indicator,
         Indicator,
         "SELECT id, code, name_vi, name_en, field_code, field_vi, field_en, measure_vi, measure_code, frequency,
             direction, aggregation, weight, year_rule, kind, groups, owner_unit_id, decimals, minimum, maximum,
-            source, version
+            source, report_days, version
         FROM indicator WHERE id = $1 OR code = $2",
         id,
         id_or_code
@@ -215,7 +224,7 @@ pub async fn get_all(db: impl PgExecutor<'_>, ids: &[Uuid]) -> Result<Vec<Indica
         Indicator,
         "SELECT id, code, name_vi, name_en, field_code, field_vi, field_en, measure_vi, measure_code, frequency,
             direction, aggregation, weight, year_rule, kind, groups, owner_unit_id, decimals, minimum, maximum,
-            source, version
+            source, report_days, version
         FROM indicator WHERE id = ANY($1)",
         ids
     );
@@ -234,7 +243,7 @@ pub async fn list(
         Indicator,
         "SELECT id, code, name_vi, name_en, field_code, field_vi, field_en, measure_vi, measure_code, frequency,
             direction, aggregation, weight, year_rule, kind, groups, owner_unit_id, decimals, minimum, maximum,
-            source, version
+            source, report_days, version
         FROM indicator
         WHERE ($1::text IS NULL OR field_code = $1)
             AND ($2::text IS NULL OR $2 = ANY(groups))
@@ -288,30 +297,32 @@ pub async fn import(
         Indicator,
         "INSERT INTO indicator AS i (id, code, name_vi, name_en, field_code, field_vi, field_en, measure_vi,
             measure_code, frequency, direction, aggregation, weight, year_rule, kind, groups, owner_unit_id, decimals,
-            minimum, maximum, source)
+            minimum, maximum, source, report_days)
         SELECT id, code, name_vi, name_en, field_code, field_vi, field_en, measure_vi, measure_code, frequency,
-            direction, aggregation, weight, year_rule, kind, groups, owner_unit_id, decimals, minimum, maximum, source
+            direction, aggregation, weight, year_rule, kind, groups, owner_unit_id, decimals, minimum, maximum, source,
+            coalesce(nullif(report_days, 0), (SELECT r.report_days FROM report_rule r WHERE r.frequency = d.frequency))
         FROM jsonb_to_recordset($1) AS d (id uuid, code text, name_vi text, name_en text, field_code text,
             field_vi text, field_en text, measure_vi text, measure_code text, frequency text, direction text,
             aggregation text, weight text, year_rule text, kind text, groups text[], owner_unit_id uuid,
-            decimals smallint, minimum numeric, maximum numeric, source text)
+            decimals smallint, minimum numeric, maximum numeric, source text, report_days smallint)
         ON CONFLICT (code) DO UPDATE SET name_vi = excluded.name_vi, name_en = excluded.name_en,
             field_code = excluded.field_code, field_vi = excluded.field_vi, field_en = excluded.field_en,
             measure_vi = excluded.measure_vi, measure_code = excluded.measure_code, frequency = excluded.frequency,
             direction = excluded.direction, aggregation = excluded.aggregation, weight = excluded.weight,
             year_rule = excluded.year_rule, kind = excluded.kind, groups = excluded.groups,
             owner_unit_id = excluded.owner_unit_id, decimals = excluded.decimals, minimum = excluded.minimum,
-            maximum = excluded.maximum, source = excluded.source, version = i.version + 1
+            maximum = excluded.maximum, source = excluded.source, report_days = excluded.report_days, version = i.version + 1
         WHERE (i.name_vi, i.name_en, i.field_code, i.field_vi, i.field_en, i.measure_vi, i.measure_code, i.frequency,
                 i.direction, i.aggregation, i.weight, i.year_rule, i.kind, i.groups, i.owner_unit_id, i.decimals,
-                i.minimum, i.maximum, i.source)
+                i.minimum, i.maximum, i.source, i.report_days)
             IS DISTINCT FROM (excluded.name_vi, excluded.name_en, excluded.field_code, excluded.field_vi,
                 excluded.field_en, excluded.measure_vi, excluded.measure_code, excluded.frequency, excluded.direction,
                 excluded.aggregation, excluded.weight, excluded.year_rule, excluded.kind, excluded.groups,
-                excluded.owner_unit_id, excluded.decimals, excluded.minimum, excluded.maximum, excluded.source)
+                excluded.owner_unit_id, excluded.decimals, excluded.minimum, excluded.maximum, excluded.source,
+                excluded.report_days)
         RETURNING id, code, name_vi, name_en, field_code, field_vi, field_en, measure_vi, measure_code, frequency,
             direction, aggregation, weight, year_rule, kind, groups, owner_unit_id, decimals, minimum, maximum,
-            source, version",
+            source, report_days, version",
         Json(indicators) as _
     )
     .fetch_all(&mut *tx)
@@ -326,6 +337,7 @@ pub async fn import(
     )
     .execute(&mut *tx)
     .await?;
+    duty::set_due(tx, &ids).await?;
     duty::begin(tx, directory, &duties(directory, &changed)).await?;
     Ok(changed)
 }

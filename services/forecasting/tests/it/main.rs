@@ -187,6 +187,7 @@ pub fn indicator(code: &str, field: &str, owner: Uuid) -> Indicator {
         direction: Direction::Up.into(),
         year_rule: YearRule::Sum.into(),
         owner_unit_id: owner.to_string(),
+        report_days: 5,
         version: 1,
         ..Default::default()
     }

@@ -132,6 +132,27 @@ async fn a_unit_that_has_a_target_and_never_reported_is_asked_for_all_of_it(db: 
 }
 
 #[sqlx::test]
+async fn an_indicator_says_when_it_is_due(db: PgPool) {
+    let setting = Setting::new(db).await;
+    let (finance, _) = setting.two_indicators().await;
+    let month = last_month();
+    let before = month.previous().to_string();
+    setting
+        .publish(&finance, setting.city, &[(&before, "1")])
+        .await;
+    for (given, days) in [(20, 20), (0, 5)] {
+        let mut indicator = setting.indicator("HCM.04.03", "T04", setting.finance);
+        indicator.report_days = given;
+        setting.define(vec![indicator]).await;
+        let report = due(&setting, &setting.finance_officer).await.remove(0);
+        let day = month.last_day() + Days::new(days);
+        assert_eq!(report.due_date, day.to_string());
+        let told = report.indicator.unwrap().report_days;
+        assert_eq!(u64::try_from(told).unwrap(), days);
+    }
+}
+
+#[sqlx::test]
 async fn a_waiting_figure_is_shown_and_an_approved_one_moves_on(db: PgPool) {
     let setting = Setting::new(db).await;
     let (finance, _) = setting.two_indicators().await;
