@@ -35,7 +35,7 @@ pub struct Duty {
     pub next_index: i32,
     /// The last day to report.
     pub due_date: NaiveDate,
-    /// A figure that waits for approval or was returned.
+    /// A figure that is a draft, waits for approval or was returned.
     pub submission_id: Option<Uuid>,
 }
 
@@ -136,7 +136,7 @@ pub async fn list(
         FROM duty d JOIN indicator i ON i.id = d.indicator_id
         LEFT JOIN LATERAL (SELECT s.id FROM submission s
             WHERE s.indicator_id = d.indicator_id AND s.unit_id = d.unit_id AND s.period_index = d.next_index
-                AND s.state IN ('SUBMISSION_STATE_SUBMITTED', 'SUBMISSION_STATE_RETURNED')
+                AND s.state IN ('SUBMISSION_STATE_DRAFT', 'SUBMISSION_STATE_SUBMITTED', 'SUBMISSION_STATE_RETURNED')
             ORDER BY s.create_time DESC LIMIT 1) s ON true
         WHERE d.end_date < $1
             AND ($2 OR CASE WHEN d.by_owner THEN i.owner_unit_id ELSE d.unit_id END = ANY($3))

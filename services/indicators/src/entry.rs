@@ -29,6 +29,8 @@ pub struct Entry {
     pub note: String,
     /// It is kept, not yet sent.
     pub is_draft: bool,
+    /// The draft that it replaces, as it was read; empty for none.
+    pub etag: String,
 }
 
 impl Entry {
@@ -62,6 +64,7 @@ impl Entry {
             value: read_value(&request.value, indicator)?,
             note: parse::text("note", &request.note, 0, 2000)?.to_owned(),
             is_draft: request.draft,
+            etag: request.etag.clone(),
         })
     }
 }

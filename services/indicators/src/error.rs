@@ -118,8 +118,8 @@ impl From<Error> for Status {
             Error::EtagMismatch => Refusal::new(
                 Code::Aborted,
                 "ETAG_MISMATCH",
-                "số liệu đã thay đổi từ khi được mở, hãy tải lại",
-                "the figure changed since it was read, load it again",
+                "nội dung đã thay đổi từ khi được mở, hãy tải lại",
+                "it changed since it was read, load it again",
             ),
         };
         refusal.into_status("indicators")

@@ -130,7 +130,7 @@ pub async fn warn(
     ))
 }
 
-/// Keeps an entry; a draft of the same period becomes what is entered now.
+/// Keeps an entry; the draft of the same period, if it is still as it was read, becomes what is entered now.
 pub async fn create(
     tx: &mut PgConnection,
     indicator: &Indicator,
@@ -145,23 +145,19 @@ pub async fn create(
     };
     let warnings_vi: Vec<String> = warnings.iter().map(|remark| remark.0.clone()).collect();
     let warnings_en: Vec<String> = warnings.iter().map(|remark| remark.1.clone()).collect();
+    let draft = lock_draft(tx, indicator.id, entry).await?;
     let id = sqlx::query_scalar!(
-        r#"WITH changed AS (
-            UPDATE submission SET vintage = $6, value = $7, note = $8, state = $9, submitter_id = $10,
-                warnings_vi = $11, warnings_en = $12, version = version + 1, create_time = now()
-            WHERE indicator_id = $2 AND unit_id = $3 AND period_index = $5 AND state = 'SUBMISSION_STATE_DRAFT'
-            RETURNING id
-        ), added AS (
-            INSERT INTO submission (id, indicator_id, unit_id, by_owner, period, period_index, vintage, value, note,
-                state, submitter_id, warnings_vi, warnings_en)
-            SELECT $1, $2, $3, $13, $4, $5, $6, $7, $8, $9, $10, $11, $12
-            WHERE NOT EXISTS (SELECT FROM changed)
-            RETURNING id
-        )
-        SELECT id AS "id!" FROM changed UNION ALL SELECT id FROM added"#,
-        Uuid::now_v7(),
+        "INSERT INTO submission AS s (id, indicator_id, unit_id, by_owner, period, period_index, vintage, value, note,
+            state, submitter_id, warnings_vi, warnings_en)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
+        ON CONFLICT (id) DO UPDATE SET vintage = excluded.vintage, value = excluded.value, note = excluded.note,
+            state = excluded.state, submitter_id = excluded.submitter_id, warnings_vi = excluded.warnings_vi,
+            warnings_en = excluded.warnings_en, version = s.version + 1, create_time = now()
+        RETURNING id",
+        draft.unwrap_or_else(Uuid::now_v7),
         indicator.id,
         entry.unit_id,
+        entry.by_owner,
         entry.period.to_string(),
         entry.period.index(),
         entry.vintage,
@@ -170,13 +166,35 @@ pub async fn create(
         state.as_str_name(),
         submitter,
         &warnings_vi,
-        &warnings_en,
-        entry.by_owner
+        &warnings_en
     )
     .fetch_one(&mut *tx)
     .await
     .map_err(already_submitted)?;
     get(tx, id).await
+}
+
+/// The draft that an entry replaces; refused unless it is the one that was read.
+async fn lock_draft(
+    tx: &mut PgConnection,
+    indicator_id: Uuid,
+    entry: &Entry,
+) -> Result<Option<Uuid>, Error> {
+    let draft = sqlx::query!(
+        "SELECT id, version FROM submission
+        WHERE indicator_id = $1 AND unit_id = $2 AND period_index = $3 AND state = 'SUBMISSION_STATE_DRAFT'
+        FOR UPDATE",
+        indicator_id,
+        entry.unit_id,
+        entry.period.index()
+    )
+    .fetch_optional(tx)
+    .await?;
+    let etag = draft.as_ref().map(|draft| draft.version.to_string());
+    if etag.unwrap_or_default() != entry.etag {
+        return Err(Error::EtagMismatch);
+    }
+    Ok(draft.map(|draft| draft.id))
 }
 
 fn already_submitted(error: sqlx::Error) -> Error {

@@ -135,6 +135,23 @@ impl Target {
     }
 }
 
+impl Target {
+    /// Refuses unless what it was before it was set is what was read.
+    pub fn demand_set_over(&self, etag: &str, has_changed: bool) -> Result<(), Error> {
+        let before = self.version - i32::from(has_changed);
+        let read = if before == 0 {
+            String::new()
+        } else {
+            before.to_string()
+        };
+        if read == etag {
+            Ok(())
+        } else {
+            Err(Error::EtagMismatch)
+        }
+    }
+}
+
 /// Refuses unless the caller holds a permission for the unit, the unit that answers for it, or the field.
 pub fn demand_scope(
     caller: &Caller,

@@ -62,14 +62,11 @@ impl TargetService for Grpc {
         if let Claimed::Before(answer) = key.claim(&mut tx).await? {
             return Ok(Response::new(answer));
         }
-        self.set(
-            &mut tx,
-            std::slice::from_ref(&target),
-            &catalogue,
-            &caller.id(),
-        )
-        .await?;
-        let answer = pb::Target::from(&target::get_like(&mut *tx, &target).await?);
+        let targets = std::slice::from_ref(&target);
+        let changed = self.set(&mut tx, targets, &catalogue, &caller.id()).await?;
+        let target = target::get_like(&mut *tx, &target).await?;
+        target.demand_set_over(&request.etag, changed > 0)?;
+        let answer = pb::Target::from(&target);
         key.keep(&mut tx, &answer).await?;
         tx.commit().await.map_err(Error::from)?;
         Ok(Response::new(answer))

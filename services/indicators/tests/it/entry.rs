@@ -11,26 +11,31 @@ use crate::{
 async fn numbers_are_read_in_both_styles_and_the_doubtful_refused(db: PgPool) {
     let setting = Setting::new(db).await;
     let (finance, _) = setting.two_indicators().await;
-    let make = async |value: &str| {
+    let make = async |etag: i32, value: &str| {
         let draft = pb::CreateSubmissionRequest {
             draft: true,
+            etag: if etag == 0 {
+                String::new()
+            } else {
+                etag.to_string()
+            },
             ..entry(&finance, setting.city, value)
         };
         create(&setting, &setting.finance_officer, draft).await
     };
-    for (typed, value) in [
+    for (etag, (typed, value)) in (0..).zip([
         ("315.000", "315000"),
         ("8,03", "8.03"),
         ("8.03", "8.03"),
         ("1 234,5", "1234.5"),
         ("1234", "1234"),
-    ] {
-        assert_eq!(make(typed).await.unwrap().into_inner().value, value);
+    ]) {
+        assert_eq!(make(etag, typed).await.unwrap().into_inner().value, value);
     }
     for typed in ["1.234", "1,234", "abc", "", "12%", "-3", "415.000"] {
-        assert_eq!(refused(make(typed).await), invalid("value"), "{typed}");
+        assert_eq!(refused(make(5, typed).await), invalid("value"), "{typed}");
     }
-    let message = make("1.234").await.unwrap_err().message().to_owned();
+    let message = make(5, "1.234").await.unwrap_err().message().to_owned();
     assert!(
         message.contains("1234") && message.contains("1.234"),
         "{message}"
@@ -83,13 +88,28 @@ async fn a_draft_becomes_what_is_entered_next(db: PgPool) {
         refused(answer),
         because(Code::FailedPrecondition, "NOT_SUBMITTED")
     );
-    let sent = create(
-        &setting,
-        &setting.finance_officer,
-        entry(&finance, setting.city, "11"),
-    )
-    .await;
+    // Nobody overwrites a draft unread, neither with a draft nor on the way to the approver.
+    for (is_draft, etag) in [(true, ""), (false, ""), (true, "9"), (false, "9")] {
+        let unread = pb::CreateSubmissionRequest {
+            draft: is_draft,
+            etag: etag.to_owned(),
+            ..entry(&finance, setting.city, "12")
+        };
+        let answer = create(&setting, &setting.finance_approver, unread).await;
+        assert_eq!(refused(answer), because(Code::Aborted, "ETAG_MISMATCH"));
+    }
+    let read = pb::CreateSubmissionRequest {
+        etag: draft.etag.clone(),
+        ..entry(&finance, setting.city, "11")
+    };
+    let sent = create(&setting, &setting.finance_officer, read.clone()).await;
     let sent = sent.unwrap().into_inner();
+    let gone = pb::CreateSubmissionRequest {
+        request_id: new_id(),
+        ..read
+    };
+    let answer = create(&setting, &setting.finance_officer, gone).await;
+    assert_eq!(refused(answer), because(Code::Aborted, "ETAG_MISMATCH"));
     assert_eq!((&sent.id, sent.value.as_str()), (&draft.id, "11"));
     let stale = pb::Submission {
         etag: draft.etag,

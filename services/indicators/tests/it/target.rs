@@ -22,6 +22,14 @@ fn set(target: pb::Target) -> pb::SetTargetRequest {
     pb::SetTargetRequest {
         request_id: new_id(),
         target: Some(target),
+        ..Default::default()
+    }
+}
+
+fn over(etag: &str, target: pb::Target) -> pb::SetTargetRequest {
+    pb::SetTargetRequest {
+        etag: etag.to_owned(),
+        ..set(target)
     }
 }
 
@@ -37,7 +45,7 @@ async fn a_target_gets_versions_and_a_repeat_the_first_answer(db: PgPool) {
         .unwrap()
         .into_inner();
     assert_eq!((first.version, first.value.as_str()), (1, "148000"));
-    let second = set(target(&id, setting.city, "150000.5"));
+    let second = over("1", target(&id, setting.city, "150000.5"));
     let second = client
         .set_target(by(&setting.statistician, second))
         .await
@@ -50,7 +58,7 @@ async fn a_target_gets_versions_and_a_repeat_the_first_answer(db: PgPool) {
         .unwrap()
         .into_inner();
     assert_eq!(again, first, "a repeated request_id");
-    let same = set(target(&id, setting.city, "150000.50"));
+    let same = over("2", target(&id, setting.city, "150000.50"));
     let same = client
         .set_target(by(&setting.statistician, same))
         .await
@@ -65,6 +73,42 @@ async fn a_target_gets_versions_and_a_repeat_the_first_answer(db: PgPool) {
             .count(),
         2
     );
+    let versions: i64 = sqlx::query_scalar("SELECT count(*) FROM target_version")
+        .fetch_one(&setting.db)
+        .await
+        .unwrap();
+    assert_eq!(versions, 2);
+}
+
+#[sqlx::test]
+async fn a_target_is_set_over_what_was_read(db: PgPool) {
+    let setting = Setting::new(db).await;
+    let (id, _) = setting.two_indicators().await;
+    let one = || target(&id, setting.city, "1");
+    let two = || target(&id, setting.city, "2");
+    for (request, is_set) in [
+        (over("1", one()), false),
+        (set(one()), true),
+        (set(two()), false),
+        (set(one()), false),
+        (over("2", two()), false),
+        (over("1", two()), true),
+        (over("1", one()), false),
+    ] {
+        let answer = setting
+            .targets()
+            .set_target(by(&setting.statistician, request.clone()))
+            .await;
+        if is_set {
+            answer.unwrap();
+        } else {
+            assert_eq!(
+                refused(answer),
+                because(Code::Aborted, "ETAG_MISMATCH"),
+                "{request:?}"
+            );
+        }
+    }
     let versions: i64 = sqlx::query_scalar("SELECT count(*) FROM target_version")
         .fetch_one(&setting.db)
         .await
