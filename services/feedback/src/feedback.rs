@@ -192,6 +192,13 @@ pub async fn steps(db: &mut PgConnection, id: Uuid) -> Result<Vec<StepRow>, Erro
     .await?)
 }
 
+/// The time that rules are measured by: the transaction's, which is also written.
+pub async fn now(db: impl PgExecutor<'_>) -> Result<DateTime<Utc>, Error> {
+    Ok(sqlx::query_scalar!(r#"SELECT now() AS "now!""#)
+        .fetch_one(db)
+        .await?)
+}
+
 /// A state on the wire.
 #[must_use]
 pub fn state(name: &str) -> pb::FeedbackState {

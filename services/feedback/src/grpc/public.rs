@@ -2,7 +2,6 @@
 
 use bytes::Bytes;
 use chassis::{Claimed, RequestKey, calendar::Holidays};
-use chrono::Utc;
 use proto::feedback::v1::{self as pb, public_feedback_service_server::PublicFeedbackService};
 use tonic::{Request, Response, Status};
 use uuid::Uuid;
@@ -123,6 +122,7 @@ impl Grpc {
         }
         let category = category::get(&mut *tx, &category_code).await?;
         let holidays = Holidays::read(&mut *tx).await?;
+        let now = feedback::now(&mut *tx).await?;
         let point = request.point.unwrap_or_default();
         let filing = Filing {
             title,
@@ -133,7 +133,7 @@ impl Grpc {
             place_unit_id,
             contact,
             answer_deadline: holidays
-                .after_working_days(Utc::now(), category.answer_working_days.cast_unsigned()),
+                .after_working_days(now, category.answer_working_days.cast_unsigned()),
         };
         let item = feedback::file(&mut tx, &category, filing).await?;
         photo::attach(&mut tx, item.id, &photos).await?;

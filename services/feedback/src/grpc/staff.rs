@@ -109,20 +109,6 @@ impl FeedbackService for Grpc {
         let caller = Caller::of(&request)?.clone();
         let message = request.into_inner();
         let unit = parse_id("unit_id", &message.unit_id)?;
-        let today = city_date(Utc::now());
-        if !self
-            .base
-            .directory
-            .unit(unit)
-            .is_some_and(|unit| unit.is_valid_on(today))
-        {
-            return Err(Error::invalid(
-                "unit_id",
-                "không có đơn vị này hoặc đơn vị đã ngừng hoạt động",
-                "there is no such unit, or it has ended",
-            )
-            .into());
-        }
         let reason = text::passage("reason", &message.reason, 0, 2000)?;
         let change = Change {
             permission: "feedback.dispatch",
@@ -130,7 +116,15 @@ impl FeedbackService for Grpc {
             kind: "routed",
         };
         let given = Given::new(&message.request_id, &message.id, &message.etag, &message)?;
-        let step = |item: &feedback::Feedback| {
+        let target = self.base.directory.unit(unit);
+        let step = |item: &feedback::Feedback, today| {
+            if !target.is_some_and(|unit| unit.is_valid_on(today)) {
+                return Err(Error::invalid(
+                    "unit_id",
+                    "không có đơn vị này hoặc đơn vị đã ngừng hoạt động",
+                    "there is no such unit, or it has ended",
+                ));
+            }
             if item.unit_id.is_some() && reason.is_empty() {
                 return Err(Error::invalid(
                     "reason",
@@ -158,7 +152,8 @@ impl FeedbackService for Grpc {
             kind: "rejected",
         };
         let given = Given::new(&message.request_id, &message.id, &message.etag, &message)?;
-        let step = |item: &feedback::Feedback| Ok((Transition::Reject, reason, item.unit_id, None));
+        let step =
+            |item: &feedback::Feedback, _| Ok((Transition::Reject, reason, item.unit_id, None));
         Ok(Response::new(
             self.change(&caller, change, given, step).await?,
         ))
@@ -171,25 +166,21 @@ impl FeedbackService for Grpc {
         let caller = Caller::of(&request)?.clone();
         let message = request.into_inner();
         let text = text::passage("text", &message.text, 10, 4000)?;
-        let promise: NaiveDate = message
-            .promise_date
-            .parse()
-            .ok()
-            .filter(|date| *date >= city_date(Utc::now()))
-            .ok_or_else(|| {
-                Error::invalid(
-                    "promise_date",
-                    "viết theo dạng 2026-11-30, từ hôm nay trở đi",
-                    "write it as 2026-11-30, today or later",
-                )
-            })?;
+        let promise: Option<NaiveDate> = message.promise_date.parse().ok();
         let change = Change {
             permission: "feedback.answer",
             method: "ReportProgress",
             kind: "progress",
         };
         let given = Given::new(&message.request_id, &message.id, &message.etag, &message)?;
-        let step = |item: &feedback::Feedback| {
+        let step = |item: &feedback::Feedback, today| {
+            let promise = promise.filter(|date| *date >= today).ok_or_else(|| {
+                Error::invalid(
+                    "promise_date",
+                    "viết theo dạng 2026-11-30, từ hôm nay trở đi",
+                    "write it as 2026-11-30, today or later",
+                )
+            })?;
             Ok((Transition::Progress, text, item.unit_id, Some(promise)))
         };
         Ok(Response::new(
@@ -210,7 +201,8 @@ impl FeedbackService for Grpc {
             kind: "answered",
         };
         let given = Given::new(&message.request_id, &message.id, &message.etag, &message)?;
-        let step = |item: &feedback::Feedback| Ok((Transition::Answer, text, item.unit_id, None));
+        let step =
+            |item: &feedback::Feedback, _| Ok((Transition::Answer, text, item.unit_id, None));
         Ok(Response::new(
             self.change(&caller, change, given, step).await?,
         ))
@@ -283,7 +275,7 @@ impl<'a, M: Message> Given<'a, M> {
     }
 }
 
-/// The transition, the text, the unit concerned and the date promised.
+/// The transition, the text, the unit concerned and the date promised, planned for an item on a day.
 type Planned = (Transition, String, Option<Uuid>, Option<NaiveDate>);
 
 impl Grpc {
@@ -292,7 +284,7 @@ impl Grpc {
         caller: &Caller,
         change: Change,
         given: Given<'_, M>,
-        plan: impl FnOnce(&feedback::Feedback) -> Result<Planned, Error> + Send,
+        plan: impl FnOnce(&feedback::Feedback, NaiveDate) -> Result<Planned, Error> + Send,
     ) -> Result<pb::Feedback, Error> {
         let key = RequestKey::new(&caller.id(), change.method, given.request_id, given.message)?;
         let mut tx = self.base.db.begin().await?;
@@ -308,7 +300,8 @@ impl Grpc {
         caller.require(change.permission, unit, Some(&item.field_code))?;
         item.demand_open()?;
         item.demand_etag(given.etag)?;
-        let (transition, text, unit_id, promise_date) = plan(&item)?;
+        let today = city_date(feedback::now(&mut *tx).await?);
+        let (transition, text, unit_id, promise_date) = plan(&item, today)?;
         let step = Step {
             kind: change.kind,
             actor_id: caller.id(),
