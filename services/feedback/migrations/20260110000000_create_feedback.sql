@@ -73,6 +73,8 @@ CREATE TABLE feedback_step (
 );
 
 CREATE INDEX feedback_step_item ON feedback_step (feedback_id, create_time, id);
+-- A rating is corrected, not repeated.
+CREATE UNIQUE INDEX feedback_step_rated ON feedback_step (feedback_id) WHERE kind = 'rated';
 
 CREATE TABLE photo (
     id uuid PRIMARY KEY,

@@ -18,6 +18,9 @@ pub enum Error {
     /// There is no answer to rate.
     #[error("not answered")]
     NotAnswered,
+    /// It was answered too long ago to be rated.
+    #[error("rating closed")]
+    RatingClosed,
     /// The item changed since it was read.
     #[error("etag mismatch")]
     EtagMismatch,
@@ -81,6 +84,12 @@ impl From<Error> for Status {
                 "NOT_ANSWERED",
                 "phản ánh này chưa có kết quả để đánh giá",
                 "this feedback has no answer to rate yet",
+            ),
+            Error::RatingClosed => Refusal::new(
+                Code::FailedPrecondition,
+                "RATING_CLOSED",
+                "đã quá 30 ngày kể từ khi có kết quả nên không thể đánh giá nữa",
+                "more than 30 days have passed since the answer, it can no longer be rated",
             ),
             Error::EtagMismatch => Refusal::new(
                 Code::Aborted,

@@ -1,13 +1,16 @@
 //! What happens to an item: each change is the item, its step and the fact for others, in one transaction.
 
 use chassis::events::{self, Fact};
-use chrono::{DateTime, NaiveDate, Utc};
+use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use proto::feedback::v1 as pb;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use super::{Feedback, StepRow, read};
+use super::{Feedback, StepRow, now, read};
 use crate::{category::Category, error::Error, text};
+
+/// How long after an answer it may be rated.
+const RATING_PERIOD: TimeDelta = TimeDelta::days(30);
 
 /// Who does something, as records show it.
 #[derive(Clone, Debug)]
@@ -172,15 +175,26 @@ pub async fn transition(
     tell(db, item.id, step, &actor).await
 }
 
-/// Keeps the citizen's rating of an answer.
+/// Keeps the citizen's rating of an answer, which may be corrected for some time: one step, however often.
 pub async fn rate(
     db: &mut PgConnection,
     item: &Feedback,
     rating: i32,
     comment: String,
 ) -> Result<Feedback, Error> {
-    if item.answer_time.is_none() {
-        return Err(Error::NotAnswered);
+    let answered = item.answer_time.ok_or(Error::NotAnswered)?;
+    if answered + RATING_PERIOD < now(&mut *db).await? {
+        return Err(Error::RatingClosed);
+    }
+    let is_said = sqlx::query_scalar!(
+        r#"SELECT EXISTS (SELECT FROM feedback_step WHERE feedback_id = $1 AND kind = 'rated' AND text = $2) AS "is!""#,
+        item.id,
+        comment
+    )
+    .fetch_one(&mut *db)
+    .await?;
+    if is_said && item.rating == rating {
+        return Ok(item.clone());
     }
     sqlx::query!(
         "UPDATE feedback SET rating = $2, version = version + 1 WHERE id = $1",
@@ -193,6 +207,7 @@ pub async fn rate(
     tell(db, item.id, step, "citizen").await
 }
 
+/// Adds a step; a rating takes the place of the one before.
 async fn add_step(
     db: &mut PgConnection,
     feedback_id: Uuid,
@@ -202,6 +217,8 @@ async fn add_step(
         StepRow,
         "INSERT INTO feedback_step (id, feedback_id, kind, create_time, actor_id, actor_name, unit_id, text, promise_date)
         VALUES ($1, $2, $3, clock_timestamp(), $4, $5, $6, $7, $8)
+        ON CONFLICT (feedback_id) WHERE kind = 'rated'
+            DO UPDATE SET create_time = EXCLUDED.create_time, text = EXCLUDED.text
         RETURNING kind, create_time, actor_name, unit_id, text, promise_date",
         Uuid::now_v7(),
         feedback_id,
