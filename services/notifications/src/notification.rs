@@ -57,6 +57,8 @@ pub struct News {
     pub values: Values,
     pub path: String,
     pub people: Vec<Uuid>,
+    /// Told even to whoever did it.
+    pub to_actor: bool,
 }
 
 /// How news reaches people besides the console.
@@ -74,14 +76,17 @@ impl Media {
         event: &Event,
         news: &News,
     ) -> anyhow::Result<()> {
+        if news.people.is_empty() {
+            tracing::warn!(event.id = %event.id, text = news.text, "there is nobody to tell");
+        }
         let mut told = Vec::new();
         for person in &news.people {
             let id = person.to_string();
             let Some(principal) = self.directory.principal(&id) else {
                 continue;
             };
-            // Nobody is told what he or she did.
-            if principal.disabled || id == event.actor {
+            // Nobody is told what he or she did, but perhaps what came of it.
+            if principal.disabled || (id == event.actor && !news.to_actor) {
                 continue;
             }
             if self

@@ -15,6 +15,7 @@ use crate::{
 pub struct Explanations(pub Media);
 
 /// Who hears of a step.
+#[derive(PartialEq, Eq)]
 enum Side {
     Asked,
     Requester,
@@ -97,9 +98,26 @@ impl Consumer for Explanations {
         let changed: ExplanationChanged = event.decode()?;
         let explanation = changed.explanation.context("no explanation")?;
         let entry = changed.entry.context("no step")?;
-        let Some((topic, text, side)) = told(entry.kind()) else {
+        let Some((topic, mut text, side)) = told(entry.kind()) else {
             return Ok(());
         };
+        let mut people = self.people(&explanation, &side)?;
+        // Whoever waits for an answer is told if it waits with nobody.
+        let is_lost = side == Side::Asked
+            && matches!(
+                entry.kind(),
+                ThreadEntryKind::Request | ThreadEntryKind::Return
+            )
+            && people.iter().all(|id| id.to_string() == event.actor);
+        if is_lost {
+            tracing::warn!(
+                explanation.id = explanation.id,
+                unit.id = explanation.unit_id,
+                "nobody in the unit can answer"
+            );
+            text = "explanation_unreachable";
+            people = self.people(&explanation, &Side::Requester)?;
+        }
         let news = News {
             topic,
             text,
@@ -116,7 +134,8 @@ impl Consumer for Explanations {
             ]
             .into(),
             path: format!("/explanations/{}", explanation.id),
-            people: self.people(&explanation, &side)?,
+            people,
+            to_actor: is_lost,
         };
         self.0.tell(tx, event, &news).await
     }

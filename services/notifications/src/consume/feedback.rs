@@ -47,6 +47,7 @@ impl Consumer for FeedbackItems {
             .into(),
             path: format!("/feedback/{}", feedback.id),
             people: audience::of_unit(&self.0.directory, "feedback.answer", unit, field),
+            to_actor: false,
         };
         self.0.tell(tx, event, &news).await
     }

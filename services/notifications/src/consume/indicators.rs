@@ -104,6 +104,7 @@ impl Indicators {
             .into(),
             path: "/reporting".to_owned(),
             people,
+            to_actor: false,
         }))
     }
 }

@@ -137,13 +137,23 @@ async fn start(
     directory: &chassis::Directory,
     config: &notifications::Config,
 ) -> Running {
+    start_until(db, directory, config, CancellationToken::new()).await
+}
+
+/// As `start`; the sender takes no more mails once it is told to stop.
+async fn start_until(
+    db: &PgPool,
+    directory: &chassis::Directory,
+    config: &notifications::Config,
+    shutdown: CancellationToken,
+) -> Running {
     let settings = config.base.clone();
     let name = notifications::NAME;
     let mut base = testing::base(name, db.clone(), directory.clone(), settings).await;
     let token = format!("Bearer {}", testing::service_token(name));
     let token = TokenSource::Fixed(token.parse().unwrap());
     base.mesh = Mesh::with_tokens(&config.base, token).unwrap();
-    let server = notifications::server(base, config, CancellationToken::new()).unwrap();
+    let server = notifications::server(base, config, shutdown).unwrap();
     testing::run(server).await
 }
 
@@ -168,13 +178,23 @@ impl World {
 
     /// A step of the leader's request to the ward; answers the request's id.
     async fn step(&self, kind: explanations::ThreadEntryKind, actor: &str) -> String {
+        self.step_of(self.ward, kind, actor).await
+    }
+
+    /// A step of the leader's request to a unit.
+    async fn step_of(
+        &self,
+        unit: Uuid,
+        kind: explanations::ThreadEntryKind,
+        actor: &str,
+    ) -> String {
         let id = Uuid::now_v7().to_string();
         let changed = explanations::ExplanationChanged {
             explanation: Some(explanations::Explanation {
                 id: id.clone(),
                 code: "YC-0147".to_owned(),
-                subject_unit_id: self.ward.to_string(),
-                unit_id: self.ward.to_string(),
+                subject_unit_id: unit.to_string(),
+                unit_id: unit.to_string(),
                 field_code: "T06".to_owned(),
                 requester_id: self.leader.clone(),
                 // 2026-11-27 17:00 in the city

@@ -229,3 +229,21 @@ async fn case_officers_hear_of_feedback_routed_to_their_unit(db: PgPool) {
     assert!(!notices[0].body.contains("Tên tôi"));
     assert_eq!(world.notices(&world.head).await, []);
 }
+
+#[sqlx::test]
+async fn who_asked_hears_that_nobody_can_answer(db: PgPool) {
+    let world = world(db).await;
+    let kind = ThreadEntryKind::Request;
+    let id = world.step_of(world.department, kind, &world.leader).await;
+    let notice = &world.notices_of(&world.leader, 1).await[0];
+    assert_eq!(notice.path, format!("/explanations/{id}"));
+    assert!(
+        notice.title.contains("chưa có người nhận"),
+        "{}",
+        notice.title
+    );
+    // Where somebody can, only they are told.
+    world.step(kind, &world.leader).await;
+    world.notices_of(&world.head, 1).await;
+    assert_eq!(world.notices(&world.leader).await.len(), 1);
+}
