@@ -32,7 +32,10 @@ const PING_LIMIT: Duration = Duration::from_secs(2);
 const PINGS_MISSED: u32 = 2;
 /// Between NOT_SERVING and the closing of the door, for clients to go elsewhere.
 const NOTICE: Duration = Duration::from_millis(500);
-/// How long a background task may take to end by itself.
+/// How long after the shutdown a task that heeds it may go on with what it began. With what comes before and after,
+/// this stays within the 30 seconds that a pod is given.
+const TASK_GRACE: Duration = Duration::from_secs(20);
+/// How long a background task may take to reach an await at which it is cut.
 const TASK_LIMIT: Duration = Duration::from_secs(5);
 
 /// A background task. It deals with passing failures itself; when it gives up, the process stops.
@@ -49,6 +52,7 @@ pub struct Lifecycle {
     ready: watch::Sender<bool>,
     condition: Condition,
     streams: CancellationToken,
+    finishing: Vec<Task>,
 }
 
 /// What must hold, besides the database, before requests may be sent.
@@ -75,6 +79,7 @@ impl Lifecycle {
             ready: watch::channel(false).0,
             condition: Arc::new(|| true),
             streams: CancellationToken::new(),
+            finishing: Vec::new(),
         };
         report(&lifecycle.reporter, &lifecycle.services, false).await;
         (lifecycle, health)
@@ -84,6 +89,13 @@ impl Lifecycle {
     #[must_use]
     pub fn ready_when(mut self, condition: impl Fn() -> bool + Send + Sync + 'static) -> Self {
         self.condition = Arc::new(condition);
+        self
+    }
+
+    /// Runs tasks that heed the shutdown themselves: they are given time to finish what they began.
+    #[must_use]
+    pub fn finishing(mut self, tasks: Vec<Task>) -> Self {
+        self.finishing = tasks;
         self
     }
 
@@ -115,7 +127,8 @@ impl Lifecycle {
     }
 
     /// Serves until shutdown (or until a task gives up), then: NOT_SERVING and out of the registry, a short notice,
-    /// open streams ended, calls under way waited for within the drain limit, tasks cancelled and awaited.
+    /// open streams ended, calls under way waited for within the drain limit, tasks cancelled and awaited. Tasks that
+    /// heed the shutdown are waited for until 20 seconds after it, then cut too.
     pub async fn serve<S>(
         self,
         listener: TcpListener,
@@ -158,14 +171,17 @@ impl Lifecycle {
         ));
         tracing::info!(service = self.name, %address, "serving");
 
-        let ending = CancellationToken::new();
-        let mut running = spawn(tasks, &ending);
+        let (ending, cut) = (CancellationToken::new(), CancellationToken::new());
+        let mut running = JoinSet::new();
+        spawn(&mut running, tasks, &ending);
+        spawn(&mut running, self.finishing, &cut);
         let outcome = tokio::select! {
             () = shutdown.cancelled() => Ok(()),
             Err(error) = first_failure(&mut running) => Err(error),
         };
 
         tracing::info!(service = self.name, "stopping");
+        let grace = tokio::time::sleep(TASK_GRACE);
         leave.cancel();
         let _ = watching.await;
         let _ = registering.await;
@@ -174,10 +190,18 @@ impl Lifecycle {
         door.cancel();
         let _ = connections.await;
         ending.cancel();
-        if tokio::time::timeout(TASK_LIMIT, running.join_all())
-            .await
-            .is_err()
-        {
+        // After a failure nobody was told to finish.
+        let is_finished = outcome.is_ok()
+            && tokio::select! {
+                () = ended(&mut running) => true,
+                () = grace => false,
+            };
+        cut.cancel();
+        let is_ended = is_finished
+            || tokio::time::timeout(TASK_LIMIT, ended(&mut running))
+                .await
+                .is_ok();
+        if !is_ended {
             tracing::warn!(service = self.name, "background tasks did not end in time");
         }
         tracing::info!(service = self.name, "stopped");
@@ -196,18 +220,21 @@ impl Lifecycle {
     }
 }
 
-fn spawn(tasks: Vec<Task>, ending: &CancellationToken) -> JoinSet<anyhow::Result<()>> {
-    let mut running = JoinSet::new();
+/// Runs tasks until they end or are cut at an await.
+fn spawn(running: &mut JoinSet<anyhow::Result<()>>, tasks: Vec<Task>, cut: &CancellationToken) {
     for (name, task) in tasks {
-        let ending = ending.clone();
+        let cut = cut.clone();
         running.spawn(async move {
-            let result = ending.run_until_cancelled_owned(task).await;
+            let result = cut.run_until_cancelled_owned(task).await;
             result
                 .unwrap_or(Ok(()))
                 .with_context(|| format!("task {name}"))
         });
     }
-    running
+}
+
+async fn ended(running: &mut JoinSet<anyhow::Result<()>>) {
+    while running.join_next().await.is_some() {}
 }
 
 /// Waits until a task fails or panics. One that ends well is done.

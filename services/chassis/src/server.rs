@@ -40,6 +40,7 @@ pub struct Server {
     services: Vec<&'static str>,
     http: axum::Router,
     tasks: Vec<Task>,
+    finishing: Vec<Task>,
     consumers: Vec<Follow>,
     feed_permission: Option<&'static str>,
 }
@@ -57,6 +58,7 @@ impl Server {
             services: Vec::new(),
             http: axum::Router::new(),
             tasks: Vec::new(),
+            finishing: Vec::new(),
             consumers: Vec::new(),
             feed_permission: None,
         }
@@ -107,6 +109,18 @@ impl Server {
         self
     }
 
+    /// Adds a background task that heeds the shutdown itself: it may finish what it began, such as a conversation with
+    /// a mail server, until 20 seconds after the shutdown. Otherwise as `task`.
+    #[must_use]
+    pub fn finishing_task(
+        mut self,
+        name: &'static str,
+        task: impl Future<Output = anyhow::Result<()>> + Send + 'static,
+    ) -> Self {
+        self.finishing.push((name, task.boxed()));
+        self
+    }
+
     /// Follows the feed of another service.
     #[must_use]
     pub fn consume<C: Consumer>(mut self, consumer: C) -> Self {
@@ -134,6 +148,7 @@ impl Server {
             mut services,
             http,
             mut tasks,
+            mut finishing,
             consumers,
             feed_permission,
         } = self;
@@ -177,8 +192,9 @@ impl Server {
         tasks.push(("directory", follow.map(Ok).boxed()));
         tasks.push(("feed", async move { feed.run().map(Ok).await }.boxed()));
         for consumer in consumers {
-            tasks.push(consumer(&base, shutdown.clone()));
+            finishing.push(consumer(&base, shutdown.clone()));
         }
+        let lifecycle = lifecycle.finishing(finishing);
         lifecycle.serve(listener, front, tasks, shutdown).await
     }
 }

@@ -101,7 +101,7 @@ pub fn server(base: Base, config: &Config, shutdown: CancellationToken) -> anyho
             connections: connections.into(),
             first_pause: config.mail_pause,
         };
-        server = server.task("mail", sender::run(sender, shutdown));
+        server = server.finishing_task("mail", sender::run(sender, shutdown));
     } else {
         tracing::warn!("no --smtp: notices appear in the console only");
     }

@@ -1,6 +1,12 @@
 //! The guard in front of the calls, and the whole server over a database.
 
-use std::time::{Duration, Instant};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::{Duration, Instant},
+};
 
 use chassis::{
     Server,
@@ -12,6 +18,8 @@ use http_body_util::{BodyExt as _, Empty};
 use hyper_util::{client::legacy::Client, rt::TokioExecutor};
 use proto::identity::v1 as pb;
 use sqlx::PgPool;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
 use tonic::Code;
 use tonic_health::pb::{
     HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient,
@@ -204,10 +212,36 @@ async fn a_task_that_gives_up_stops_the_service(db: PgPool) {
     let server = Server::new(base)
         .grpc(Fixture::new("one"))
         .task("restless", async { anyhow::bail!("cannot go on") });
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let error = server
-        .serve(listener, tokio_util::sync::CancellationToken::new())
+        .serve(listener, CancellationToken::new())
         .await
         .unwrap_err();
     assert_eq!(format!("{error:#}"), "task restless: cannot go on");
+}
+
+#[sqlx::test(migrations = false)]
+async fn a_task_that_heeds_the_shutdown_finishes_what_it_began(db: PgPool) {
+    let config = testing::config(&["--drain=100ms"]);
+    let base = testing::base("identity", db, City::new().directory(), config).await;
+    let (shutdown, finished) = (CancellationToken::new(), Arc::new(AtomicBool::new(false)));
+    let (held, cut) = tokio::sync::oneshot::channel::<()>();
+    let heedless = async move {
+        let _held = held;
+        std::future::pending().await
+    };
+    let done = finished.clone();
+    let conversation = async move {
+        let _ = cut.await;
+        done.store(true, Ordering::SeqCst);
+        Ok(())
+    };
+    let server = Server::new(base)
+        .grpc(Fixture::new("one"))
+        .task("heedless", heedless)
+        .finishing_task("conversation", conversation);
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    shutdown.cancel();
+    server.serve(listener, shutdown).await.unwrap();
+    assert!(finished.load(Ordering::SeqCst));
 }
