@@ -50,32 +50,30 @@ pub struct Sender {
     pub first_pause: Duration,
 }
 
-/// Sends until told to stop, then waits for the conversations under way.
+/// Sends until told to stop, then finishes the conversations under way.
 pub async fn run(sender: Sender, shutdown: CancellationToken) -> anyhow::Result<()> {
     let sender = Arc::new(sender);
     let mut under_way = JoinSet::new();
-    while !shutdown.is_cancelled() {
-        let outcome = tokio::select! {
-            () = shutdown.cancelled() => break,
-            outcome = send(&sender, &mut under_way) => outcome,
-        };
-        if let Err(error) = outcome {
-            tracing::warn!(%error, "the queue of mails cannot be read");
-            tokio::select! {
-                () = shutdown.cancelled() => break,
-                () = tokio::time::sleep(DATABASE_PAUSE) => {}
-            }
+    while let Err(error) = send(&sender, &mut under_way, &shutdown).await {
+        tracing::warn!(%error, "the queue of mails cannot be read");
+        let pause = tokio::time::sleep(DATABASE_PAUSE);
+        if shutdown.run_until_cancelled(pause).await.is_none() {
+            break;
         }
     }
     while under_way.join_next().await.is_some() {}
     Ok(())
 }
 
-/// Sends as long as the database answers.
-async fn send(sender: &Arc<Sender>, under_way: &mut JoinSet<()>) -> sqlx::Result<()> {
+/// Sends until told to stop, as long as the database answers. What was taken by then is under way.
+async fn send(
+    sender: &Arc<Sender>,
+    under_way: &mut JoinSet<()>,
+    shutdown: &CancellationToken,
+) -> sqlx::Result<()> {
     let mut wake = PgListener::connect_with(&sender.db).await?;
     wake.listen(delivery::CHANNEL).await?;
-    loop {
+    while !shutdown.is_cancelled() {
         let free = sender.connections.saturating_sub(under_way.len());
         if free > 0 {
             let due = delivery::claim(&sender.db, free, LEASE).await?;
@@ -88,6 +86,7 @@ async fn send(sender: &Arc<Sender>, under_way: &mut JoinSet<()>) -> sqlx::Result
             None
         };
         tokio::select! {
+            () = shutdown.cancelled() => {}
             // None: the connection was lost, and perhaps a wake-up with it.
             woken = wake.try_recv() => {
                 woken?;
@@ -101,6 +100,7 @@ async fn send(sender: &Arc<Sender>, under_way: &mut JoinSet<()>) -> sqlx::Result
             () = tokio::time::sleep(turn.unwrap_or(POLL).min(POLL)) => {}
         }
     }
+    Ok(())
 }
 
 /// Asks for the addresses of what was taken, and starts the conversations.

@@ -1,5 +1,7 @@
 use explanations::ThreadEntryKind::Request as Asked;
 
+use tokio::net::TcpStream;
+
 use super::{identity::address, *};
 
 /// The header of a mail, unfolded.
@@ -173,6 +175,45 @@ async fn what_a_dead_sender_left_is_sent_when_its_lease_ends(db: PgPool) {
     world.delivery(&world.head, pb::DeliveryState::Sent).await;
     assert_eq!(world.mailbox.mails_to(&address(&world.head)).len(), 1);
     restarted.stop().await.unwrap();
+}
+
+#[sqlx::test]
+async fn a_replica_that_is_replaced_finishes_its_mail(db: PgPool) {
+    let mut world = world(db).await;
+    world.config.mail_connections = 1;
+    let shutdown = CancellationToken::new();
+    let old = start_until(&world.db, &world.directory, &world.config, shutdown.clone()).await;
+    std::mem::replace(&mut world.running, old)
+        .stop()
+        .await
+        .unwrap();
+    // The mail server takes its time: each replica holds one conversation.
+    world.mailbox.hold(true);
+    world.step(Asked, &world.leader).await;
+    until(async || (world.mailbox.mails().len() == 1).then_some(())).await;
+    let new = start(&world.db, &world.directory, &world.config).await;
+    let old = std::mem::replace(&mut world.running, new);
+    until(async || (world.mailbox.mails().len() == 2).then_some(())).await;
+
+    let address = old.address;
+    shutdown.cancel();
+    let stopping = tokio::spawn(old.stop());
+    // Its door is closed: only the conversation holds it up.
+    until(async || TcpStream::connect(address).await.err()).await;
+    assert!(!stopping.is_finished());
+    world.mailbox.hold(false);
+    stopping.await.unwrap().unwrap();
+    for person in [&world.head, &world.deputy] {
+        let delivery = world.delivery(person, pb::DeliveryState::Sent).await;
+        assert_eq!(delivery.attempts, 1);
+        assert_eq!(
+            world
+                .mailbox
+                .mails_to(&super::identity::address(person))
+                .len(),
+            1
+        );
+    }
 }
 
 #[sqlx::test]

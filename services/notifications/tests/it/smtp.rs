@@ -8,6 +8,7 @@ use std::{
 use tokio::{
     io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines},
     net::{TcpListener, TcpStream, tcp::OwnedReadHalf},
+    sync::watch,
     time::Instant,
 };
 
@@ -27,6 +28,8 @@ struct State {
     answers: HashMap<String, VecDeque<String>>,
     /// So often the connection is cut after a mail instead of saying that it was taken.
     cuts: usize,
+    /// Whether the answers to mails are held back.
+    held: watch::Sender<bool>,
 }
 
 /// The server's address and what it has taken.
@@ -69,6 +72,11 @@ impl Mailbox {
         self.state.lock().unwrap().cuts = times;
     }
 
+    /// Holds the answers to mails back, or gives them.
+    pub fn hold(&self, held: bool) {
+        self.state.lock().unwrap().held.send_replace(held);
+    }
+
     pub fn mails(&self) -> Vec<Mail> {
         self.state.lock().unwrap().mails.clone()
     }
@@ -106,7 +114,10 @@ async fn converse(stream: TcpStream, state: Arc<Mutex<State>>) -> std::io::Resul
             "DATA" => {
                 write.write_all(b"354 go on\r\n").await?;
                 let data = data(&mut lines).await?;
-                if !take(&state, &to, data) {
+                let is_told = take(&state, &to, data);
+                let mut held = state.lock().unwrap().held.subscribe();
+                let _ = held.wait_for(|held| !held).await;
+                if !is_told {
                     return Ok(());
                 }
                 "250 taken".to_owned()
