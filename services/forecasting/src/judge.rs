@@ -1,13 +1,13 @@
 //! How a series stands against one target.
 
 use proto::{
-    forecasting::v1::{self as pb, NoForecastReason, RiskStatus},
+    forecasting::v1::{self as pb, NoForecastReason, NoPaceReason, RiskStatus},
     indicators::v1::{Comparator, Direction, Indicator, Target, YearRule},
     period::Period,
 };
 
 use crate::{
-    model::{self, Bounds, Evidence, Outturn, Rule, Status, Thresholds},
+    model::{self, Bounds, Evidence, NoPace, Outturn, Rule, Status, Thresholds},
     outlook::{Outlook, Timeline},
 };
 
@@ -110,6 +110,7 @@ pub fn judge(case: Case<'_>, target: &Target) -> Judged {
         };
         assessment.set_no_forecast_reason(reason);
     }
+    assessment.set_no_pace_reason(NoPaceReason::Unknown);
     if let Ok(year) = &year {
         assessment.remaining_periods = year.remaining();
         if !is_context {
@@ -277,17 +278,28 @@ impl Year {
             self.target,
             before.as_deref(),
         );
-        let Ok(pace) = pace else {
+        let (pace, reason) = match pace {
+            Ok(pace) => (Some(pace), NoPaceReason::Unspecified),
+            Err(NoPace::AlreadyMet) => (None, NoPaceReason::AlreadyMet),
+            Err(NoPace::Impossible) => (None, NoPaceReason::Impossible),
+            Err(NoPace::CompleteMet | NoPace::CompleteMissed) => (None, NoPaceReason::Over),
+            Err(NoPace::Unknowable(_)) => (None, NoPaceReason::Unknown),
+        };
+        assessment.set_no_pace_reason(reason);
+        let Some(pace) = pace else {
             return;
         };
         let pick = |bounds: Bounds| match self.target {
-            model::Target::AtMost(_) => bounds.high,
-            model::Target::AtLeast(_) | model::Target::Within { .. } => bounds.low.or(bounds.high),
+            model::Target::AtMost(_) => (bounds.high, None),
+            model::Target::AtLeast(_) | model::Target::Within { .. } => (bounds.low, bounds.high),
         };
-        if let Some(value) = pick(pace.value) {
-            assessment.required_pace = decimal(value, case.indicator.decimals);
-        }
-        if let Some(growth) = pace.growth.and_then(pick) {
+        let text = |value| decimal(value, case.indicator.decimals);
+        let (value, upper) = pick(pace.value);
+        assessment.required_pace = value.map(text).unwrap_or_default();
+        assessment.required_pace_upper = upper.map(text).unwrap_or_default();
+        // What is published as growth has no growth of its own.
+        let growth = pace.growth.filter(|_| self.rule != Rule::Published);
+        if let Some(growth) = growth.and_then(|growth| pick(growth).0) {
             assessment.required_growth_percent = decimal(growth * 100.0, 1);
         }
     }

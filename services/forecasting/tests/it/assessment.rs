@@ -1,7 +1,7 @@
 use proto::{
     calendar::v1::Frequency,
-    forecasting::v1::{NoForecastReason, RiskStatus},
-    indicators::v1::{Comparator, Direction, TargetKind, Vintage},
+    forecasting::v1::{Assessment, NoForecastReason, NoPaceReason, RiskStatus},
+    indicators::v1::{Comparator, Direction, TargetKind, Vintage, YearRule},
     period::Period,
 };
 use sqlx::PgPool;
@@ -72,6 +72,64 @@ async fn what_cannot_be_assessed_is_grey_and_says_why(db: PgPool) {
         assert_eq!(assessment.no_forecast_reason(), reason);
         assert_eq!(assessment.probability, None);
     }
+}
+
+/// The assessment of a monthly sum of about 100 against a target.
+async fn against(
+    setting: &Setting,
+    year_rule: YearRule,
+    comparator: Comparator,
+    (value, upper): (&str, &str),
+) -> Assessment {
+    let mut one = indicator("PACE", "T04", setting.finance);
+    one.year_rule = year_rule.into();
+    let mut plan = target(&one, setting.city, value);
+    plan.comparator = comparator.into();
+    upper.clone_into(&mut plan.upper_value);
+    // Next year has all its months before it, whatever day it is.
+    plan.period = Some(
+        Period::new(Frequency::Year, this_month().year() + 1, 1)
+            .unwrap()
+            .into(),
+    );
+    let figures = about_hundred(&one, setting.city, 36, 0);
+    setting.feed(&one, &[plan], &figures).await;
+    setting
+        .assessed(&one, setting.city)
+        .await
+        .assessment
+        .unwrap()
+}
+
+#[sqlx::test]
+async fn the_pace_says_what_is_needed_or_why_there_is_none(db: PgPool) {
+    let setting = Setting::new(db).await;
+    let pace = |one: &Assessment| (one.required_pace.clone(), one.required_pace_upper.clone());
+    let (sum, most, within) = (YearRule::Sum, Comparator::AtMost, Comparator::Within);
+    let range = against(&setting, sum, within, ("1200", "1320")).await;
+    assert_eq!(pace(&range), ("100".to_owned(), "110".to_owned()));
+    assert_eq!(range.no_pace_reason(), NoPaceReason::Unspecified);
+    let ceiling = against(&setting, sum, most, ("1320", "")).await;
+    assert_eq!(pace(&ceiling), ("110".to_owned(), String::new()));
+    let impossible = against(&setting, sum, most, ("-1", "")).await;
+    assert_eq!(pace(&impossible), (String::new(), String::new()));
+    assert_eq!(impossible.no_pace_reason(), NoPaceReason::Impossible);
+    let met = against(&setting, sum, Comparator::AtLeast, ("0", "")).await;
+    assert_eq!(met.no_pace_reason(), NoPaceReason::AlreadyMet);
+    let growth = against(
+        &setting,
+        YearRule::Published,
+        Comparator::AtLeast,
+        ("8", ""),
+    )
+    .await;
+    assert_eq!(
+        (
+            pace(&growth).0.as_str(),
+            growth.required_growth_percent.as_str()
+        ),
+        ("8", "")
+    );
 }
 
 #[sqlx::test]
