@@ -4,7 +4,7 @@ use chassis::{
     calendar::city_date,
     directory::{Directory, Scope},
 };
-use chrono::{Datelike, NaiveDate, Utc};
+use chrono::{Datelike, NaiveDate};
 use proto::identity::v1::UnitKind;
 use sqlx::{PgConnection, PgExecutor};
 use uuid::Uuid;
@@ -39,6 +39,12 @@ pub struct Duty {
     pub submission_id: Option<Uuid>,
 }
 
+/// The city's date by the database's clock, which all replicas share.
+pub async fn today(db: impl PgExecutor<'_>) -> Result<NaiveDate, Error> {
+    let now = sqlx::query_scalar!(r#"SELECT now() AS "now!""#);
+    Ok(city_date(now.fetch_one(db).await?))
+}
+
 /// Begins duties, or moves them on after figures were recorded. Figures of the whole country are nobody's here.
 ///
 /// A duty begins in the current year at the earliest, and not before the unit: what was printed of earlier years has
@@ -48,7 +54,7 @@ pub async fn begin(
     directory: &Directory,
     starts: &[Start],
 ) -> Result<(), Error> {
-    let today = city_date(Utc::now());
+    let today = today(&mut *tx).await?;
     let year = today.with_ordinal(1).unwrap_or(today);
     let ours = starts.iter().filter_map(|start| {
         let unit = directory.unit(start.unit_id)?;

@@ -2,7 +2,6 @@ use std::collections::HashMap;
 
 use chassis::{
     Caller, Claimed, RequestKey,
-    calendar::city_date,
     events::{self, Fact},
     language::{self, Language},
     page,
@@ -45,9 +44,8 @@ impl SubmissionService for Grpc {
             indicator.responsible(unit.0, unit.1),
             None,
         )?;
-        let entry = Entry::read(request, &indicator, unit, city_date(Utc::now()))?;
-
         let mut tx = self.base.db.begin().await.map_err(Error::from)?;
+        let entry = Entry::read(request, &indicator, unit, duty::today(&mut *tx).await?)?;
         let key = RequestKey::new(
             &caller.id(),
             "CreateSubmission",
@@ -143,7 +141,7 @@ impl SubmissionService for Grpc {
         let after = page::after(&request.page_token)?;
         let unit_id = parse::optional_id("unit_id", &request.unit_id)?;
         let (db, directory) = (&self.base.db, &self.base.directory);
-        let today = city_date(Utc::now());
+        let today = duty::today(db).await?;
         let limit = size as i64 + 1;
         let mut duties = duty::list(db, directory, &scope, unit_id, today, after, limit).await?;
         let next_page_token = page::cut(&mut duties, size, |last| {
