@@ -104,10 +104,7 @@ pub fn assess(basis: &Basis, terms: &Terms) -> Assessed {
         .cloned()
         .unwrap_or_else(|| without_target(case));
 
-    let time = Some(prost_types::Timestamp {
-        seconds: terms.now.timestamp(),
-        nanos: terms.now.timestamp_subsec_nanos().cast_signed(),
-    });
+    let time = Some(chassis::parse::timestamp(terms.now));
     let illustrative = basis.history.iter().any(|figure| figure.illustrative)
         || basis.targets.iter().any(|target| target.illustrative);
     let status = line.assessment.status();

@@ -47,8 +47,16 @@ fn id(field: &'static str, text: &str) -> Result<Uuid, Error> {
     })
 }
 
-fn given(text: &str) -> Option<String> {
-    (!text.is_empty()).then(|| text.to_owned())
+/// A field's code, if one is given. Postgres cannot hold NUL.
+fn field_code(text: &str) -> Result<Option<String>, Error> {
+    if text.contains(char::is_control) {
+        return Err(Error::Invalid {
+            field: "field_code",
+            vi: "không được chứa ký tự điều khiển",
+            en: "must not contain control characters",
+        });
+    }
+    Ok((!text.is_empty()).then(|| text.to_owned()))
 }
 
 #[tonic::async_trait]
@@ -65,13 +73,13 @@ impl ForecastService for Grpc {
             .statuses
             .iter()
             .filter_map(|status| i16::try_from(*status).ok());
-        let indicator_id = given(&request.indicator_id);
+        let indicator_id = (!request.indicator_id.is_empty()).then_some(&request.indicator_id);
         let filter = Filter {
             statuses: (!request.statuses.is_empty()).then(|| statuses.collect()),
             units: self.units(&request.unit_id)?,
-            field_code: given(&request.field_code),
+            field_code: field_code(&request.field_code)?,
             indicator_id: indicator_id
-                .map(|text| id("indicator_id", &text))
+                .map(|text| id("indicator_id", text))
                 .transpose()?,
             city_level_only: request.city_level_only,
         };
@@ -91,17 +99,14 @@ impl ForecastService for Grpc {
         let request = request.get_ref();
         let filter = Filter {
             units: self.units(&request.unit_id)?,
-            field_code: given(&request.field_code),
+            field_code: field_code(&request.field_code)?,
             city_level_only: request.city_level_only,
             ..Filter::default()
         };
         let (counts, update_time) = board::count(&self.base.db, &scope, &filter).await?;
         Ok(Response::new(pb::RiskSummary {
             counts,
-            update_time: update_time.map(|time| prost_types::Timestamp {
-                seconds: time.timestamp(),
-                nanos: time.timestamp_subsec_nanos().cast_signed(),
-            }),
+            update_time: update_time.map(chassis::parse::timestamp),
         }))
     }
 

@@ -25,10 +25,7 @@ impl From<Threshold> for pb::Thresholds {
             red_below: threshold.red_below,
             green_above: threshold.green_above,
             version: threshold.version,
-            create_time: Some(prost_types::Timestamp {
-                seconds: threshold.create_time.timestamp(),
-                nanos: threshold.create_time.timestamp_subsec_nanos().cast_signed(),
-            }),
+            create_time: Some(chassis::parse::timestamp(threshold.create_time)),
         }
     }
 }

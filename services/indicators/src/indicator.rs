@@ -115,6 +115,8 @@ impl Indicator {
         let text = |field: &str, value: &str, least, most| {
             parse::text(field, value, least, most).map(str::to_owned)
         };
+        let groups = message.groups.iter();
+        let groups = groups.map(|group| text("groups", group, 1, 40));
         let owner = parse::unit(directory, "owner_unit_id", &message.owner_unit_id)?.0;
         let indicator = Self {
             id: Uuid::now_v7(),
@@ -136,7 +138,7 @@ impl Indicator {
             weight: text("weight", &message.weight, 0, 200)?,
             year_rule: name("year_rule", message.year_rule, pb::YearRule::as_str_name)?,
             kind: name("kind", message.kind, pb::IndicatorKind::as_str_name)?,
-            groups: message.groups.clone(),
+            groups: groups.collect::<Result<_, _>>()?,
             owner_unit_id: owner,
             decimals: i16::try_from(message.decimals)
                 .ok()
@@ -203,6 +205,7 @@ impl From<Indicator> for pb::Indicator {
 
 /// One indicator, by id or code.
 pub async fn get(db: impl PgExecutor<'_>, id_or_code: &str) -> Result<Indicator, Error> {
+    let id_or_code = parse::text("id", id_or_code, 0, 100)?;
     let id = Uuid::parse_str(id_or_code).ok();
     sqlx::query_as!(
         Indicator,
@@ -238,7 +241,10 @@ pub async fn list(
     after: Option<String>,
     limit: i64,
 ) -> Result<Vec<Indicator>, Error> {
-    let given = |text: &str| Some(text.trim().to_owned()).filter(|text| !text.is_empty());
+    let given = |field: &str, text| {
+        let text = parse::text(field, text, 0, 200)?;
+        Ok::<_, Error>((!text.is_empty()).then(|| text.to_owned()))
+    };
     let indicators = sqlx::query_as!(
         Indicator,
         "SELECT id, code, name_vi, name_en, field_code, field_vi, field_en, measure_vi, measure_code, frequency,
@@ -250,9 +256,9 @@ pub async fn list(
             AND ($3::text IS NULL OR position(fold($3) IN fold(concat_ws(' ', code, name_vi, name_en))) > 0)
             AND ($4::text IS NULL OR code > $4)
         ORDER BY code LIMIT $5",
-        given(&request.field_code),
-        given(&request.group),
-        given(&request.query),
+        given("field_code", &request.field_code)?,
+        given("group", &request.group)?,
+        given("query", &request.query)?,
         after,
         limit
     );

@@ -45,7 +45,7 @@ impl From<&Observation> for pb::Observation {
             }),
             vintage: observation.vintage.into(),
             value: observation.value.to_string(),
-            known_time: Some(parse::timestamp(observation.known_time)),
+            known_time: Some(chassis::parse::timestamp(observation.known_time)),
             source: observation.source.clone(),
             illustrative: observation.illustrative,
         }

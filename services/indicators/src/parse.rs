@@ -61,18 +61,26 @@ pub fn optional_time(
     field: &str,
     time: Option<prost_types::Timestamp>,
 ) -> Result<Option<DateTime<Utc>>, Error> {
-    time.map(|time| {
-        u32::try_from(time.nanos)
-            .ok()
-            .and_then(|nanos| DateTime::from_timestamp(time.seconds, nanos))
-            .ok_or_else(|| Error::invalid(field, "không phải thời điểm hợp lệ", "is out of range"))
+    chassis::parse::optional_instant(field, time).map_err(|_| {
+        Error::invalid(
+            field,
+            "phải là một thời điểm từ năm 1900 đến năm 9999",
+            "must be an instant from the year 1900 to the year 9999",
+        )
     })
-    .transpose()
 }
 
-/// Reads a text of limited length.
+/// Reads a text of limited length. Postgres cannot hold NUL, and nobody types the other control characters.
 pub fn text<'a>(field: &str, text: &'a str, least: usize, most: usize) -> Result<&'a str, Error> {
     let text = text.trim();
+    let is_typed = |letter: char| !letter.is_control() || matches!(letter, '\n' | '\r' | '\t');
+    if !text.chars().all(is_typed) {
+        return Err(Error::invalid(
+            field,
+            "không được chứa ký tự điều khiển",
+            "must not contain control characters",
+        ));
+    }
     if (least..=most).contains(&text.chars().count()) {
         return Ok(text);
     }
@@ -122,15 +130,6 @@ pub async fn await_units(directory: &Directory, units: impl Iterator<Item = &str
 
 fn answered_by_owner(unit: &Unit) -> bool {
     matches!(unit.kind, UnitKind::City | UnitKind::Country)
-}
-
-/// A time as the contract writes it.
-#[must_use]
-pub fn timestamp(time: DateTime<Utc>) -> prost_types::Timestamp {
-    prost_types::Timestamp {
-        seconds: time.timestamp(),
-        nanos: time.timestamp_subsec_nanos().cast_signed(),
-    }
 }
 
 #[cfg(test)]

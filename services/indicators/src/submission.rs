@@ -95,8 +95,8 @@ impl Submission {
             submitter_id: self.submitter_id.clone(),
             approver_id: self.approver_id.clone().unwrap_or_default(),
             return_reason: self.return_reason.clone().unwrap_or_default(),
-            create_time: Some(parse::timestamp(self.create_time)),
-            decide_time: self.decide_time.map(parse::timestamp),
+            create_time: Some(chassis::parse::timestamp(self.create_time)),
+            decide_time: self.decide_time.map(chassis::parse::timestamp),
             etag: self.version.to_string(),
             warnings: language.pick(&self.warnings_vi, &self.warnings_en).clone(),
         }

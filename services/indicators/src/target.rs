@@ -71,7 +71,7 @@ impl From<&Target> for pb::Target {
             source: target.source.clone(),
             illustrative: target.illustrative,
             version: target.version,
-            create_time: Some(parse::timestamp(target.create_time)),
+            create_time: Some(chassis::parse::timestamp(target.create_time)),
         }
     }
 }

@@ -115,6 +115,20 @@ async fn the_board_is_filtered(db: PgPool) {
 }
 
 #[sqlx::test]
+async fn a_code_that_nobody_types_is_refused(db: PgPool) {
+    let setting = Setting::new(db).await;
+    let request = pb::ListRiskItemsRequest {
+        field_code: "\0".to_owned(),
+        ..Default::default()
+    };
+    let answer = setting
+        .client()
+        .list_risk_items(by(&setting.leader, request))
+        .await;
+    assert_eq!(refused(answer), invalid("field_code"));
+}
+
+#[sqlx::test]
 async fn the_board_and_its_counts_are_cut_to_the_scope(db: PgPool) {
     let setting = five(db).await;
     for (person, sees) in [

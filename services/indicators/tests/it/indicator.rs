@@ -55,6 +55,15 @@ async fn indicators_are_listed_by_code_in_pages(db: PgPool) {
         .list_indicators(by(&setting.leader, asked))
         .await;
     assert_eq!(refused(answer), invalid("page_token"));
+    let asked = pb::ListIndicatorsRequest {
+        query: "a\0b".to_owned(),
+        ..Default::default()
+    };
+    let answer = setting
+        .indicators()
+        .list_indicators(by(&setting.leader, asked))
+        .await;
+    assert_eq!(refused(answer), invalid("query"));
 }
 
 #[sqlx::test]
@@ -157,7 +166,10 @@ async fn an_import_names_the_entry_that_is_wrong(db: PgPool) {
         .publish(&id, setting.city, &[("2026-09", "100")])
         .await;
     type Change = fn(&mut pb::Indicator);
-    let wrong: [(&str, Change); 8] = [
+    let wrong: [(&str, Change); 11] = [
+        ("name_en", |one| one.name_en = "a\0b".to_owned()),
+        ("groups", |one| one.groups = vec!["\0".to_owned()]),
+        ("report_days", |one| one.report_days = 367),
         ("name_vi", |one| one.name_vi.clear()),
         ("code", |one| one.code = "HCM.16.05".to_owned()),
         ("direction", |one| one.direction = 0),

@@ -2,7 +2,7 @@ use prost_types::Timestamp;
 use proto::indicators::v1 as pb;
 use sqlx::PgPool;
 
-use crate::{Setting, by, figure, new_id, period};
+use crate::{Setting, by, figure, invalid, new_id, period, refused};
 
 fn at(seconds: i64) -> Option<Timestamp> {
     Some(Timestamp { seconds, nanos: 0 })
@@ -93,6 +93,20 @@ async fn a_read_can_be_taken_as_it_was_known(db: PgPool) {
             known,
             "{seconds}"
         );
+    }
+}
+
+#[sqlx::test]
+async fn a_time_beyond_the_calendar_is_refused(db: PgPool) {
+    let setting = Setting::new(db).await;
+    for seconds in [-300_000_000_000, i64::MIN, i64::MAX] {
+        let request = pb::ListObservationsRequest {
+            as_known_at: at(seconds),
+            ..Default::default()
+        };
+        let request = by(&setting.leader, request);
+        let answer = setting.observations().list_observations(request).await;
+        assert_eq!(refused(answer), invalid("as_known_at"));
     }
 }
 
