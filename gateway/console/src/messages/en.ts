@@ -411,7 +411,7 @@ export const en: Messages = {
     dueDate: (date) => `due ${date}`,
     overdue: "Overdue",
     value: "Value",
-    valueHint: "For example 415.000 or 8,03",
+    valueHint: "For example 415 000 or 8,03",
     vintage: "Vintage",
     note: "Note",
     send: "Send for approval",

@@ -407,7 +407,7 @@ const vi = {
     dueDate: (date: string) => `hạn ${date}`,
     overdue: "Quá hạn",
     value: "Giá trị",
-    valueHint: "Ví dụ 415.000 hoặc 8,03",
+    valueHint: "Ví dụ 415 000 hoặc 8,03",
     vintage: "Loại số",
     note: "Ghi chú",
     send: "Gửi duyệt",
