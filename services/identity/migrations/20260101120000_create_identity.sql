@@ -50,6 +50,8 @@ CREATE TABLE account (
     phone text NOT NULL,
     disabled boolean NOT NULL DEFAULT false,
     password_hash text NOT NULL,
+    -- somebody else knows the password
+    must_change_password boolean NOT NULL DEFAULT false,
     version bigint NOT NULL DEFAULT 1,
     create_time timestamptz NOT NULL DEFAULT now()
 );

@@ -126,13 +126,15 @@ pub async fn create(
     request: &pb::CreateAccountRequest,
     home_unit: Uuid,
     password_hash: &str,
+    must_change_password: bool,
     actor: &str,
 ) -> Result<Account> {
     let language = if request.language == "en" { "en" } else { "vi" };
     let account = sqlx::query_as!(
         Account,
-        "INSERT INTO account (id, login, display_name, home_unit_id, language, email, phone, password_hash)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+        "INSERT INTO account (id, login, display_name, home_unit_id, language, email, phone, password_hash,
+            must_change_password)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
          RETURNING id, login, display_name, home_unit_id, language, email, phone, disabled, version, create_time",
         Uuid::now_v7(),
         request.login,
@@ -141,7 +143,8 @@ pub async fn create(
         language,
         request.email,
         request.phone,
-        password_hash
+        password_hash,
+        must_change_password
     )
     .fetch_one(&mut *tx)
     .await
@@ -296,15 +299,26 @@ pub async fn contacts(db: impl PgExecutor<'_>, persons: &[Uuid]) -> Result<Vec<p
         .collect())
 }
 
-/// The id and the password's hash of a login that lets its person in.
-pub async fn by_login(db: impl PgExecutor<'_>, login: &str) -> Result<Option<(Uuid, String)>> {
-    let row = sqlx::query!(
-        "SELECT id, password_hash FROM account WHERE login = $1 AND NOT disabled",
+/// What a sign-in needs of an account.
+pub struct Credentials {
+    pub id: Uuid,
+    pub home_unit_id: Uuid,
+    pub password_hash: String,
+    /// Somebody else knows the password.
+    pub must_change_password: bool,
+}
+
+/// The account of a login that lets its person in.
+pub async fn by_login(db: impl PgExecutor<'_>, login: &str) -> Result<Option<Credentials>> {
+    let credentials = sqlx::query_as!(
+        Credentials,
+        "SELECT id, home_unit_id, password_hash, must_change_password
+         FROM account WHERE login = $1 AND NOT disabled",
         login
     )
     .fetch_optional(db)
     .await?;
-    Ok(row.map(|row| (row.id, row.password_hash)))
+    Ok(credentials)
 }
 
 /// The password's hash of an account that lets its person in.
@@ -318,9 +332,10 @@ pub async fn password_hash(db: impl PgExecutor<'_>, id: Uuid) -> Result<Option<S
     Ok(hash)
 }
 
+/// Sets the password that the person chose.
 pub async fn set_password_hash(db: impl PgExecutor<'_>, id: Uuid, hash: &str) -> Result<()> {
     sqlx::query!(
-        "UPDATE account SET password_hash = $2 WHERE id = $1",
+        "UPDATE account SET password_hash = $2, must_change_password = false WHERE id = $1",
         id,
         hash
     )

@@ -146,6 +146,7 @@ pub struct Attempt {
     /// That login from addresses it is not known to use.
     login: Limit,
     known: String,
+    network: String,
 }
 
 impl Attempt {
@@ -159,7 +160,13 @@ impl Attempt {
             address: limit(format!("address {address}"), 100.0, 2.0),
             login: limit(format!("login {login}"), 30.0, 20.0),
             known: format!("known {login} {address}"),
+            network: address,
         }
+    }
+
+    /// The address that counts; empty if there is none.
+    pub fn network(&self) -> &str {
+        &self.network
     }
 
     /// Counts the attempt before its password is looked at: many at once must not all find the door still open.

@@ -11,7 +11,9 @@ use sha2::{Digest, Sha256};
 use sqlx::{PgConnection, PgExecutor, PgPool, PgTransaction};
 use uuid::Uuid;
 
-use crate::{client::Client, error::Result, parse::timestamp, state::Identity};
+use crate::{
+    account::Credentials, client::Client, error::Result, parse::timestamp, state::Identity,
+};
 
 /// A working day; after it the person signs in again.
 const SESSION_LIFE: TimeDelta = TimeDelta::hours(12);
@@ -85,16 +87,23 @@ pub fn belongs(verifier: &str, challenge: &str) -> bool {
 }
 
 /// Begins the session of a person who signed in; the answer is the code.
-pub async fn begin(db: &PgPool, account: Uuid, asked: &Asked<'_>) -> Result<String> {
+pub async fn begin(
+    db: &PgPool,
+    account: &Credentials,
+    asked: &Asked<'_>,
+    address: &str,
+) -> Result<String> {
     let code = secret();
+    let id = Uuid::now_v7();
     let now = Utc::now();
+    let mut tx = db.begin().await?;
     sqlx::query!(
         "WITH session AS (
             INSERT INTO session (id, account_id, client_id, auth_time, expire_time) VALUES ($1, $2, $3, $4, $5))
          INSERT INTO authorization_code (hash, session_id, redirect_uri, challenge, nonce, expire_time)
          VALUES ($6, $1, $7, $8, $9, $10)",
-        Uuid::now_v7(),
-        account,
+        id,
+        account.id,
         asked.client_id,
         now,
         now + SESSION_LIFE,
@@ -104,9 +113,60 @@ pub async fn begin(db: &PgPool, account: Uuid, asked: &Asked<'_>) -> Result<Stri
         asked.nonce,
         now + CODE_LIFE
     )
-    .execute(db)
+    .execute(&mut *tx)
     .await?;
+    let message = pb::SignedIn {
+        session_id: id.to_string(),
+        client_id: asked.client_id.to_owned(),
+        address: address.to_owned(),
+    };
+    let fact = Fact {
+        subject: account.id.to_string(),
+        unit_ids: vec![account.home_unit_id],
+        field_code: None,
+        actor: account.id.to_string(),
+        message: &message,
+    };
+    events::publish(&mut tx, fact).await?;
+    tx.commit().await?;
     Ok(code)
+}
+
+/// States that a sign-in failed, and that its address must wait from now on if `locks`.
+pub async fn failed(
+    db: &PgPool,
+    account: Option<&Credentials>,
+    address: &str,
+    locks: bool,
+) -> Result<()> {
+    let account_id = account.map(|account| account.id.to_string());
+    let account_id = account_id.unwrap_or_default();
+    let failed = pb::SignInFailed {
+        account_id: account_id.clone(),
+        address: address.to_owned(),
+    };
+    let mut tx = db.begin().await?;
+    events::publish(&mut tx, attempt(account, address, &failed)).await?;
+    if locks {
+        let locked = pb::SignInLocked {
+            account_id,
+            address: address.to_owned(),
+        };
+        events::publish(&mut tx, attempt(account, address, &locked)).await?;
+    }
+    tx.commit().await?;
+    Ok(())
+}
+
+/// A fact about an attempt; who made it is not known but for the address.
+fn attempt<'a, M>(account: Option<&Credentials>, address: &str, message: &'a M) -> Fact<'a, M> {
+    Fact {
+        subject: account.map_or_else(|| "unknown".to_owned(), |account| account.id.to_string()),
+        unit_ids: account.iter().map(|account| account.home_unit_id).collect(),
+        field_code: None,
+        actor: address.to_owned(),
+        message,
+    }
 }
 
 /// Redeems a code, once: the session with its first refresh token and the request's nonce. A second use ends the session, for one of the two was a

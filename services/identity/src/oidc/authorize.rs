@@ -11,11 +11,10 @@ use axum::{
 use chassis::language::{self, Language};
 use chrono::{DateTime, Utc};
 use serde::Deserialize;
-use uuid::Uuid;
 
 use super::{error::OauthError, no_store, page};
 use crate::{
-    account::{self, normal_login},
+    account::{self, Credentials, normal_login},
     client::{self, Client},
     error::Result as Outcome,
     password::{self, Attempt, Taken},
@@ -48,6 +47,8 @@ pub struct Request {
 pub struct SignIn {
     login: String,
     password: String,
+    new_password: String,
+    new_password_again: String,
     form: String,
 }
 
@@ -180,18 +181,19 @@ pub async fn sign_in(
         return view.render(StatusCode::FORBIDDEN, Some(page::Problem::FormExpired));
     }
     match prove(&identity, &headers, &sent).await {
-        Ok(Proof::Account(account)) => {
+        Ok(Proof::Account(account, address)) => {
             let asked = Asked {
                 client_id: &request.client_id,
                 redirect_uri: &request.redirect_uri,
                 challenge: &request.code_challenge,
                 nonce: &request.nonce,
             };
-            match session::begin(&identity.db, account, &asked).await {
+            match session::begin(&identity.db, &account, &asked, &address).await {
                 Ok(code) => request.back(&identity, &[("code", &code)]),
                 Err(error) => OauthError::from(error).into_response(),
             }
         }
+        Ok(Proof::Replace(problem)) => view.render(StatusCode::OK, Some(problem)),
         Ok(Proof::Wrong) => view.render(StatusCode::UNAUTHORIZED, Some(page::Problem::Wrong)),
         Ok(Proof::Locked(until)) => {
             let seconds = (until - Utc::now()).num_seconds().max(1);
@@ -208,7 +210,9 @@ pub async fn sign_in(
 
 /// How a sign-in ended.
 enum Proof {
-    Account(Uuid),
+    Account(Credentials, String),
+    /// The password is right, but somebody else knows it.
+    Replace(page::Problem),
     Wrong,
     Locked(DateTime<Utc>),
 }
@@ -217,18 +221,44 @@ enum Proof {
 async fn prove(identity: &Identity, headers: &HeaderMap, sent: &SignIn) -> Outcome<Proof> {
     let login = normal_login(&sent.login);
     let attempt = Attempt::new(&login, address(headers));
-    if let Taken::No(until) = attempt.begin(&identity.db).await? {
-        return Ok(Proof::Locked(until));
-    }
+    let is_last = match attempt.begin(&identity.db).await? {
+        Taken::Yes { is_last } => is_last,
+        Taken::No(until) => return Ok(Proof::Locked(until)),
+    };
     let known = account::by_login(&identity.db, &login).await?;
-    let (id, hash) = known.unzip();
+    let hash = known.as_ref().map(|account| account.password_hash.clone());
     let proven = password::verify(&sent.password, hash).await?;
-    let Some(id) = id.filter(|_| proven) else {
-        return Ok(Proof::Wrong);
+    let address = attempt.network();
+    let account = match known {
+        Some(account) if proven => account,
+        known => {
+            session::failed(&identity.db, known.as_ref(), address, is_last).await?;
+            return Ok(Proof::Wrong);
+        }
     };
     attempt.succeeded(&identity.db).await?;
-    tracing::info!(account.id = %id, "signed in");
-    Ok(Proof::Account(id))
+    if account.must_change_password {
+        if let Some(problem) = unfit(sent) {
+            return Ok(Proof::Replace(problem));
+        }
+        let hash = password::hash(&sent.new_password).await?;
+        account::set_password_hash(&identity.db, account.id, &hash).await?;
+    }
+    tracing::info!(account.id = %account.id, "signed in");
+    Ok(Proof::Account(account, address.to_owned()))
+}
+
+/// What is wrong with the new password, if one was sent at all.
+fn unfit(sent: &SignIn) -> Option<page::Problem> {
+    if sent.new_password.is_empty() || sent.new_password == sent.password {
+        Some(page::Problem::Replace)
+    } else if password::check("new_password", &sent.new_password).is_err() {
+        Some(page::Problem::Length)
+    } else if sent.new_password != sent.new_password_again {
+        Some(page::Problem::Differ)
+    } else {
+        None
+    }
 }
 
 /// The address that the gateway saw: the last one, for earlier ones may be made up.

@@ -36,6 +36,12 @@ pub enum Problem {
     Locked,
     /// The form was not ours, or is too old.
     FormExpired,
+    /// Somebody else knows the password: the person chooses another.
+    Replace,
+    /// The new password is too short or too long.
+    Length,
+    /// The new password was not written twice alike.
+    Differ,
 }
 
 impl Problem {
@@ -52,6 +58,18 @@ impl Problem {
             Self::FormExpired => language.pick(
                 "Biểu mẫu đã hết hạn. Hãy đăng nhập lại.",
                 "The form has expired. Sign in again.",
+            ),
+            Self::Replace => language.pick(
+                "Mật khẩu này do người khác đặt. Hãy nhập lại mật khẩu này và đặt một mật khẩu mới, khác, chỉ bạn biết.",
+                "Somebody else chose this password. Give it once more and choose another one that only you know.",
+            ),
+            Self::Length => language.pick(
+                "Mật khẩu mới phải có từ 12 đến 256 ký tự.",
+                "The new password must have 12 to 256 characters.",
+            ),
+            Self::Differ => language.pick(
+                "Hai lần nhập mật khẩu mới không giống nhau.",
+                "The new password was not written twice alike.",
             ),
         }
     }
@@ -79,6 +97,10 @@ pub fn sign_in(form: &Form<'_>) -> Response {
         Some(Problem::Wrong) => r#" aria-invalid="true" aria-describedby="problem""#,
         _ => "",
     };
+    let new_password = match form.problem {
+        Some(Problem::Replace | Problem::Length | Problem::Differ) => new_password(language),
+        _ => String::new(),
+    };
     let query: Vec<&str> = form
         .query
         .split('&')
@@ -98,7 +120,7 @@ pub fn sign_in(form: &Form<'_>) -> Response {
 <label for="login">{login}</label>
 <input id="login" name="login" value="{known}" autocomplete="username" autocapitalize="none" spellcheck="false" maxlength="64" required{invalid}{focus_login}>
 <label for="password">{password}</label>
-<input id="password" name="password" type="password" autocomplete="current-password" maxlength="256" required{invalid}{focus_password}>
+<input id="password" name="password" type="password" autocomplete="current-password" maxlength="256" required{invalid}{focus_password}>{new_password}
 <button type="submit">{title}</button>
 </form>
 <nav><a href="/oauth2/sign-in?{query}&amp;ui_locales={other}" lang="{other}" hreflang="{other}">{switch}</a></nav>"#,
@@ -116,6 +138,20 @@ pub fn sign_in(form: &Form<'_>) -> Response {
         switch = language.pick("English", "Tiếng Việt"),
     );
     page(language, title, &body, Some(form.redirect_uri))
+}
+
+/// The fields for another password.
+fn new_password(language: Language) -> String {
+    let field = |name: &str, label: &str| {
+        format!(
+            r#"
+<label for="{name}">{label}</label>
+<input id="{name}" name="{name}" type="password" autocomplete="new-password" minlength="12" maxlength="256" required>"#
+        )
+    };
+    let new = language.pick("Mật khẩu mới", "New password");
+    let again = language.pick("Mật khẩu mới, lần nữa", "New password again");
+    field("new_password", new) + &field("new_password_again", again)
 }
 
 /// The client or its address is not known: nothing is sent there.

@@ -6,7 +6,7 @@ use serde_json::Value;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use tonic::Code;
 
-use crate::{PASSWORD, World, eventually, refusal};
+use crate::{PASSWORD, World, eventually, new_account, refusal};
 
 /// RFC 7636, appendix B.
 pub const VERIFIER: &str = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
@@ -52,10 +52,11 @@ async fn code_for(
         "login={login}&password={}&form={form}",
         password.replace(' ', "+")
     );
-    let (status, headers, _) = world
+    let (status, headers, page) = world
         .http(Method::POST, &path, &[("cookie", cookie)], &body)
         .await;
     if status != StatusCode::SEE_OTHER {
+        assert_eq!(status == StatusCode::OK, page.contains("new_password"));
         return Err(status);
     }
     let location = headers["location"].to_str().unwrap();
@@ -409,6 +410,77 @@ async fn a_session_ended_at_one_replica_ends_at_the_others(
     let refused = eventually(async || profile(&other, &tokens).await.err()).await;
     assert_eq!(refused.0, Code::Unauthenticated);
     other.stop().await;
+    world.stop().await;
+}
+
+#[sqlx::test(migrations = false)]
+async fn a_password_that_an_administrator_chose_is_replaced(
+    _: PgPoolOptions,
+    options: PgConnectOptions,
+) {
+    let world = World::start(options).await;
+    world.person("admin", "unit_admin", &world.ward).await;
+    let mut admin = world.accounts(&world.token("admin").await);
+    admin
+        .create_account(new_account("clerk", &world.ward))
+        .await
+        .unwrap();
+    let same = format!("{PASSWORD}&new_password={PASSWORD}&new_password_again={PASSWORD}");
+    let differ =
+        format!("{PASSWORD}&new_password=only+I+know+this&new_password_again=only+I+know+that");
+    let short = format!("{PASSWORD}&new_password=short&new_password_again=short");
+    for sent in [PASSWORD, &same, &differ, &short] {
+        assert_eq!(code(&world, "clerk", sent).await, Err(StatusCode::OK));
+    }
+    let new = "only+I+know+this";
+    let sent = format!("{PASSWORD}&new_password={new}&new_password_again={new}");
+    code(&world, "clerk", &sent).await.unwrap();
+    code(&world, "clerk", new).await.unwrap();
+    assert_eq!(
+        code(&world, "clerk", PASSWORD).await,
+        Err(StatusCode::UNAUTHORIZED)
+    );
+    world.stop().await;
+}
+
+#[sqlx::test(migrations = false)]
+async fn signing_in_and_out_and_failing_are_recorded(_: PgPoolOptions, options: PgConnectOptions) {
+    let world = World::start(options).await;
+    let clerk = world.person("clerk", "citizen", &world.ward).await;
+    world.person("inspector", "inspector", &world.city).await;
+    let mut audit = world.audit(&world.token("inspector").await);
+    let tokens = world.sign_in("clerk").await;
+    let token = tokens["refresh_token"].as_str().unwrap();
+    post(
+        &world,
+        "/oauth2/revoke",
+        &format!("client_id=cli&token={token}"),
+    )
+    .await;
+    for _ in 0..5 {
+        code(&world, "clerk", "wrong").await.unwrap_err();
+    }
+    let mut kinds = async |request: pb::ListAuditEntriesRequest| {
+        let answer = audit.list_audit_entries(request).await.unwrap();
+        let entries = answer.into_inner().entries.into_iter();
+        entries
+            .map(|entry| entry.r#type.rsplit('.').next().unwrap().to_owned())
+            .collect::<Vec<_>>()
+    };
+    let about = pb::ListAuditEntriesRequest {
+        subject: clerk.clone(),
+        ..Default::default()
+    };
+    let told = eventually(async || Some(kinds(about.clone()).await).filter(|told| told.len() == 8));
+    let mut expected = vec!["SignInLocked"];
+    expected.extend(["SignInFailed"; 5]);
+    expected.extend(["SignedIn", "PrincipalChanged"]);
+    assert_eq!(told.await, expected);
+    let by = pb::ListAuditEntriesRequest {
+        actor: clerk,
+        ..Default::default()
+    };
+    assert_eq!(kinds(by).await, ["SessionRevoked", "SignedIn"]);
     world.stop().await;
 }
 
