@@ -16,6 +16,7 @@ use arc_swap::ArcSwap;
 use chrono::{DateTime, NaiveDate, Utc};
 use proto::identity::v1::{UnitKind, export_directory_response::Entry};
 use sqlx::PgPool;
+use tokio::sync::watch;
 use uuid::Uuid;
 
 use crate::{language::Language, say};
@@ -174,6 +175,8 @@ struct Inner {
     snapshot: ArcSwap<Snapshot>,
     /// The cursor up to which identity's feed is contained; held while the snapshot is replaced.
     cursor: Mutex<Option<String>>,
+    /// Whether anything was ever loaded.
+    loaded: watch::Sender<bool>,
     db: Option<PgPool>,
     /// Made by hand or by identity itself: it follows nobody.
     fixed: bool,
@@ -209,13 +212,13 @@ impl Directory {
         for entry in entries {
             snapshot.apply(entry)?;
         }
-        snapshot.loaded = true;
         let _writing = self
             .inner
             .cursor
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
         self.inner.snapshot.store(Arc::new(snapshot));
+        self.inner.loaded.send_replace(true);
         Ok(())
     }
 
@@ -234,7 +237,14 @@ impl Directory {
     /// Whether anything was ever loaded; until then nobody holds any right.
     #[must_use]
     pub fn is_loaded(&self) -> bool {
-        self.inner.snapshot.load().loaded
+        *self.inner.loaded.borrow()
+    }
+
+    /// Waits until something was loaded.
+    pub async fn loaded(&self) {
+        let mut loaded = self.inner.loaded.subscribe();
+        // The sender lives as long as the directory does.
+        let _ = loaded.wait_for(|loaded| *loaded).await;
     }
 
     /// A unit, ended ones too.

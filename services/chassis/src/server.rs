@@ -121,13 +121,16 @@ impl Server {
         self
     }
 
-    /// Follows the feed of another service.
+    /// Follows the feed of another service, once the directory is loaded: what is done with an event depends on the
+    /// units and people it concerns.
     #[must_use]
     pub fn consume<C: Consumer>(mut self, consumer: C) -> Self {
         self.consumers.push(Box::new(|base, shutdown| {
             let channel = base.mesh.channel(consumer.source());
             let (db, service) = (base.db.clone(), base.name);
+            let directory = base.directory.clone();
             let follow = async move {
+                shutdown.run_until_cancelled(directory.loaded()).await;
                 events::consume(db, channel, service, consumer, shutdown).await;
                 Ok(())
             };

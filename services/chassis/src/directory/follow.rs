@@ -16,6 +16,7 @@ use proto::{
     },
 };
 use sqlx::PgPool;
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tonic::{Code, client::GrpcService};
 
@@ -52,11 +53,11 @@ impl Directory {
             for row in rows {
                 snapshot.apply_all([decode(&row.kind, &row.data)?]);
             }
-            snapshot.loaded = cursor.is_some();
         }
         Ok(Self {
             inner: Arc::new(Inner {
                 snapshot: Arc::new(snapshot).into(),
+                loaded: watch::Sender::new(cursor.is_some()),
                 cursor: cursor.into(),
                 db,
                 fixed: false,

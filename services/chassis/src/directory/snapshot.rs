@@ -22,7 +22,6 @@ const REVOKED_KEPT: TimeDelta = TimeDelta::hours(1);
 
 #[derive(Clone, Default)]
 pub(super) struct Snapshot {
-    pub loaded: bool,
     pub units: HashMap<Uuid, Arc<Unit>>,
     pub children: HashMap<Uuid, Vec<Uuid>>,
     pub roles: HashMap<String, Arc<Role>>,

@@ -9,7 +9,7 @@ use std::{
 };
 
 use chassis::{
-    Server,
+    Directory, Server,
     connections::Limits,
     testing::{self, City},
 };
@@ -27,7 +27,11 @@ use tonic_health::pb::{
 use tonic_reflection::pb::{v1, v1alpha};
 use tonic_types::StatusExt as _;
 
-use crate::fixture::{Fixture, READ, Replica, call, send, until};
+use crate::{
+    database::{Database, NO_MIGRATIONS},
+    fixture::{Fixture, READ, Replica, call, send, until},
+    source::{self, Note, Source},
+};
 
 #[tokio::test]
 async fn what_is_too_much_is_shed() {
@@ -244,4 +248,34 @@ async fn a_task_that_heeds_the_shutdown_finishes_what_it_began(db: PgPool) {
     shutdown.cancel();
     server.serve(listener, shutdown).await.unwrap();
     assert!(finished.load(Ordering::SeqCst));
+}
+
+#[sqlx::test(migrations = false)]
+async fn a_consumer_waits_for_the_directory(db: PgPool) {
+    let (_source_database, source_db) = Database::migrated(&NO_MIGRATIONS).await;
+    source::state(&source_db, "subject", 1..=1).await;
+    let source = Source::serve(source_db).await;
+    let flag = format!("--discovery=static:source=http://{}", source.address);
+    let config = testing::config(&["--drain=100ms", &flag]);
+    let directory = Directory::default();
+    let base = testing::base("sink", db.clone(), directory.clone(), config).await;
+    let noted = "CREATE TABLE seen (seq bigint GENERATED ALWAYS AS IDENTITY, who text, subject text, n int)";
+    sqlx::query(noted).execute(&db).await.unwrap();
+    let server = Server::new(base)
+        .grpc(Fixture::new("one"))
+        .consume(Note("sink".to_owned()));
+    let running = testing::run(server).await;
+    until("it lives", || async {
+        get(running.address, "/healthz").await.0 == 200
+    })
+    .await;
+    let began = "SELECT count(*) FROM chassis.consumer";
+    let began: i64 = sqlx::query_scalar(began).fetch_one(&db).await.unwrap();
+    assert_eq!(began, 0);
+    directory.replace([]).unwrap();
+    until("the event is digested", || async {
+        source::noted(&db, "subject").await == [1]
+    })
+    .await;
+    running.stop().await.unwrap();
 }
