@@ -377,7 +377,10 @@ async fn every_fact_is_in_the_audit_log_and_tampering_shows(
     let db = pool.connect_with(options).await.unwrap();
     assert_eq!(identity::audit::verify(&db).await.unwrap(), None);
     for (tamper, at) in [
-        ("UPDATE audit_entry SET unit_ids = '{}' WHERE number = 4", 4),
+        (
+            "UPDATE audit_entry SET unit_ids = unit_ids || gen_random_uuid() WHERE number = 4",
+            4,
+        ),
         (
             "UPDATE audit_entry SET actor = 'somebody' WHERE number = 2",
             2,
