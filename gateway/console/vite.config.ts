@@ -1,12 +1,13 @@
 import { fileURLToPath } from "node:url";
 import { svelte } from "@sveltejs/vite-plugin-svelte";
 import { defineConfig } from "vitest/config";
+import { serviceWorker } from "./scripts/worker.ts";
 
 const page = (name: string) => fileURLToPath(new URL(name, import.meta.url));
 const gateway = process.env.CIVICMESH_URL ?? "http://127.0.0.1:8080";
 
 export default defineConfig({
-  plugins: [svelte()],
+  plugins: [svelte(), serviceWorker()],
   build: {
     target: "es2022",
     assetsInlineLimit: 0,

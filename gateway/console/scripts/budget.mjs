@@ -35,6 +35,11 @@ const rows = [
   ["shell CSS", sum(shell, ".css"), 5],
   ["portal JS", sum(portal, ".js"), 25],
   ["portal CSS", sum(portal, ".css"), 5],
+  [
+    "offline shell",
+    [...sizes].reduce((sum, [path, size]) => sum + (/\.(js|css|woff2|html)$/.test(path) ? size : 0), 0),
+    400,
+  ],
   ["fonts", sum(fonts, ".woff2"), 60],
   ...lazy.map((path) => [path.replace(/^assets\/|-[^-]+\.js$/g, ""), sizes.get(path) ?? 0, 15]),
   ...geo.map((path) => [path, sizes.get(path) ?? 0, 60]),

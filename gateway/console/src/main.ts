@@ -9,5 +9,6 @@ allowOwnScripts();
 restoreTheme();
 followActions();
 await i18n.start();
+if (import.meta.env.PROD) void navigator.serviceWorker?.register("/sw.js").catch(() => undefined);
 const target = document.getElementById("app");
 if (target) mount(App, { target });

@@ -6,6 +6,7 @@ import { createGrpcWebTransport } from "@connectrpc/connect-web";
 import { BadRequestSchema, ErrorInfoSchema, RequestInfoSchema } from "../gen/google/rpc/error_details_pb";
 import { i18n } from "./i18n.svelte";
 import { session } from "./session.svelte";
+import { snapshot } from "./snapshot.svelte";
 import { traceparent } from "./trace";
 
 const context: Interceptor = (next) => async (request) => {
@@ -22,6 +23,7 @@ const context: Interceptor = (next) => async (request) => {
 const transport = createGrpcWebTransport({
   baseUrl: location.origin,
   defaultTimeoutMs: 10_000,
+  fetch: snapshot.fetch,
   interceptors: [context],
 });
 

@@ -127,6 +127,11 @@ export function today(now = new Date()): string {
   return new Intl.DateTimeFormat("sv-SE", { timeZone: ZONE }).format(now);
 }
 
+/** The beginning of the day so many days ago in the city. */
+export function daysAgo(days: number, now = new Date()): Date {
+  return new Date(new Date(`${today(now)}T00:00:00+07:00`).getTime() - days * 86_400_000);
+}
+
 /** 17:00 in the city on a calendar date, the end of office hours. */
 export function endOfOffice(date: string): Date {
   return new Date(`${date}T17:00:00+07:00`);

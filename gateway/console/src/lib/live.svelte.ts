@@ -4,6 +4,7 @@ import { Code, ConnectError } from "@connectrpc/connect";
 import { LiveService, LiveTopic } from "../gen/civicmesh/gateway/v1/live_pb";
 import { client } from "./api";
 import { LiveFollower, type LiveStatus } from "./live";
+import { snapshot } from "./snapshot.svelte";
 
 export { LiveTopic };
 
@@ -33,11 +34,13 @@ class Live {
       onStatus: (status) => {
         if (this.status === "live") this.since = new Date();
         this.status = status;
+        if (status === "live" && snapshot.time) {
+          snapshot.time = undefined;
+          this.#reset();
+        }
       },
       onChange: (topic, id) => this.#tell(topic, id),
-      onReset: () => {
-        for (const listener of this.#listeners) listener.reset();
-      },
+      onReset: () => this.#reset(),
       fatal: (error) => ConnectError.from(error).code === Code.Unauthenticated,
     });
     this.#follower = follower;
@@ -56,6 +59,10 @@ class Live {
       clearTimeout(listener.timer);
       this.#listeners.delete(listener);
     };
+  }
+
+  #reset(): void {
+    for (const listener of this.#listeners) listener.reset();
   }
 
   #tell(topic: number, id: string): void {

@@ -10,6 +10,7 @@ class Units {
   #byId = new SvelteMap<string, Unit>();
   #asked = new Set<string>();
   #loading: Promise<void> | undefined;
+  #former: Promise<Map<string, Unit>> | undefined;
 
   load(): Promise<void> {
     this.#loading ??= this.#read().catch(() => {
@@ -46,15 +47,31 @@ class Units {
     return found;
   }
 
-  async #read(): Promise<void> {
+  /** Every unit that ever was, by key. */
+  former(): Promise<Map<string, Unit>> {
+    this.#former ??= this.#list("all")
+      .then((units) => new Map(units.map((unit) => [unit.key, unit])))
+      .catch((error) => {
+        this.#former = undefined;
+        throw error;
+      });
+    return this.#former;
+  }
+
+  async #list(validOn: string): Promise<Unit[]> {
     const service = client(DirectoryService);
     const units: Unit[] = [];
     let pageToken = "";
     do {
-      const page = await service.listUnits({ pageSize: 1000, pageToken });
+      const page = await service.listUnits({ validOn, pageSize: 1000, pageToken });
       units.push(...page.units);
       pageToken = page.nextPageToken;
     } while (pageToken);
+    return units;
+  }
+
+  async #read(): Promise<void> {
+    const units = await this.#list("");
     for (const unit of units) this.#byId.set(unit.id, unit);
     this.all = units;
   }

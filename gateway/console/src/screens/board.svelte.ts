@@ -31,8 +31,11 @@ export class BoardData {
   marked = new SvelteSet<string>();
   statistics = $state.raw<FeedbackStatistics>();
   loaded = $state(false);
+  /** Open requests were read, so that nobody is asked twice. */
+  asked = $state(false);
   problem = $state.raw<Problem>();
   newRed = $state("");
+  #turn = 0;
   #filter: BoardFilter = { unitId: "", allLevels: false };
   #risks = client(ForecastService);
   #explanations = client(ExplanationService);
@@ -76,13 +79,19 @@ export class BoardData {
   }
 
   async readRequests(): Promise<void> {
-    if (!session.may("explanations.read")) return;
+    const turn = ++this.#turn;
     try {
+      if (!session.may("explanations.read")) return;
       const page = await this.#explanations.listExplanations({ openOnly: true, pageSize: 200 });
-      this.open.clear();
-      for (const explanation of page.explanations) this.open.set(explanationKey(explanation), explanation);
+      // Answers may overtake each other; only the one asked for last counts.
+      if (turn !== this.#turn) return;
+      const found = new Map(page.explanations.map((one) => [explanationKey(one), one]));
+      for (const key of [...this.open.keys()]) if (!found.has(key)) this.open.delete(key);
+      for (const [key, one] of found) this.open.set(key, one);
     } catch {
       // The board stays readable; the next change or reset reads them again.
+    } finally {
+      this.asked = true;
     }
   }
 
