@@ -122,6 +122,14 @@ pub async fn items(
                 )
             })?;
         let created = instant(&name("create_time"), entry.create_time)?;
+        let answered = optional_instant(&name("answer_time"), entry.answer_time)?;
+        if answered.is_some_and(|answered| answered < created) {
+            return Err(Error::invalid(
+                name("answer_time"),
+                "không được trước lúc tiếp nhận",
+                "must not be before the item came in",
+            ));
+        }
         let past = Past {
             created,
             title: text::line(name("title"), &entry.title, 1, 200)?,
@@ -129,7 +137,7 @@ pub async fn items(
             answer: text::passage(name("answer"), &entry.answer, 0, 4000)?,
             key: text::line(name("key"), &entry.key, 1, 200)?,
             routed: optional_instant(&name("route_time"), entry.route_time)?,
-            answered: optional_instant(&name("answer_time"), entry.answer_time)?,
+            answered,
             deadline: holidays
                 .after_working_days(created, category.answer_working_days.cast_unsigned()),
             place,
