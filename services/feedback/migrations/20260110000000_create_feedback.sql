@@ -57,6 +57,7 @@ CREATE TABLE feedback (
 CREATE INDEX feedback_list ON feedback (list_key, id);
 CREATE INDEX feedback_unit ON feedback (unit_id, list_key, id);
 CREATE INDEX feedback_place ON feedback (place_unit_id, list_key, id);
+CREATE INDEX feedback_field ON feedback (field_code, list_key, id);
 CREATE INDEX feedback_open ON feedback (answer_deadline) WHERE answer_time IS NULL;
 CREATE INDEX feedback_search ON feedback USING gin (to_tsvector('simple', folded));
 
