@@ -17,8 +17,10 @@ CREATE TABLE explanation (
     deadline timestamptz NOT NULL,
     commitment_date date,
     extension_deadline timestamptz,
-    -- civicmesh.explanations.v1.Evidence, encoded; never changed
+    -- civicmesh.explanations.v1.Evidence without its forecast, and that, encoded; never changed. Apart, for lists show
+    -- none of the forecast, which is the larger by far.
     evidence bytea NOT NULL,
+    forecast bytea NOT NULL,
     version integer NOT NULL DEFAULT 1,
     create_time timestamptz NOT NULL DEFAULT now(),
     update_time timestamptz NOT NULL DEFAULT now()
@@ -29,7 +31,18 @@ CREATE UNIQUE INDEX explanation_already_open_key ON explanation (requester_id, i
     WHERE state IN ('SENT', 'SEEN', 'ANSWERED', 'RETURNED');
 CREATE INDEX explanation_open_idx ON explanation (deadline, id)
     WHERE state IN ('SENT', 'SEEN', 'ANSWERED', 'RETURNED');
+-- Closed ones are many: a page is read by whatever the reader sees them by.
 CREATE INDEX explanation_closed_idx ON explanation (update_time, id)
+    WHERE state IN ('ACCEPTED', 'WITHDRAWN');
+CREATE INDEX explanation_closed_requester_idx ON explanation (requester_id, update_time, id)
+    WHERE state IN ('ACCEPTED', 'WITHDRAWN');
+CREATE INDEX explanation_closed_unit_idx ON explanation (unit_id, update_time, id)
+    WHERE state IN ('ACCEPTED', 'WITHDRAWN');
+CREATE INDEX explanation_closed_subject_idx ON explanation (subject_unit_id, update_time, id)
+    WHERE state IN ('ACCEPTED', 'WITHDRAWN');
+CREATE INDEX explanation_closed_field_idx ON explanation (field_code, update_time, id)
+    WHERE state IN ('ACCEPTED', 'WITHDRAWN');
+CREATE INDEX explanation_closed_indicator_idx ON explanation (indicator_id, update_time, id)
     WHERE state IN ('ACCEPTED', 'WITHDRAWN');
 
 -- What happened; `seq` orders the steps of one request, because each is made under the lock of its row.

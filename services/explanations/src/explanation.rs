@@ -1,5 +1,7 @@
 //! An explanation request: its type, who may see it, its queries.
 
+use std::slice;
+
 use anyhow::Context;
 use chassis::{Caller, directory::Scope};
 use chrono::{DateTime, NaiveDate, Utc};
@@ -36,7 +38,10 @@ pub struct Explanation {
     pub is_overdue: bool,
     pub commitment_date: Option<NaiveDate>,
     pub extension_deadline: Option<DateTime<Utc>>,
+    /// Without its forecast.
     pub evidence: Vec<u8>,
+    /// Not read for lists.
+    pub forecast: Option<Vec<u8>>,
     pub version: i32,
     pub create_time: DateTime<Utc>,
     pub update_time: DateTime<Utc>,
@@ -66,15 +71,15 @@ impl Viewer {
     }
 }
 
-/// The columns, and the caller's scope as the first condition; `$1` to `$4` are the viewer's.
+/// The columns, the forecast as given, and the caller's scope as the first condition; `$1` to `$4` are the viewer's.
 macro_rules! select {
-    ($more:literal, $viewer:expr $(, $argument:expr)* $(,)?) => {
+    ($forecast:literal, $more:literal, $viewer:expr $(, $argument:expr)* $(,)?) => {
         sqlx::query_as!(
             Explanation,
             r#"SELECT id, number, indicator_id, indicator_name_vi, indicator_name_en, subject_unit_id, unit_id,
                 field_code, state AS "state: State", requester_id, requester_name, message, deadline,
                 (state IN ('SENT', 'SEEN', 'RETURNED') AND deadline < now()) AS "is_overdue!",
-                commitment_date, extension_deadline, evidence, version, create_time, update_time
+                commitment_date, extension_deadline, evidence, version, create_time, update_time, "# + $forecast + r#"
             FROM explanation
             WHERE ($1 OR requester_id = $2 OR unit_id = ANY($3) OR subject_unit_id = ANY($3)
                 OR field_code = ANY($4)) "# + $more,
@@ -93,9 +98,11 @@ pub async fn get(
     viewer: &Viewer,
     id: Uuid,
 ) -> Result<Option<Explanation>, Error> {
-    Ok(select!("AND id = $5", viewer, id)
-        .fetch_optional(db)
-        .await?)
+    Ok(
+        select!(r#"forecast AS "forecast?""#, "AND id = $5", viewer, id)
+            .fetch_optional(db)
+            .await?,
+    )
 }
 
 /// As `get`, and nobody else changes it until the transaction ends.
@@ -104,9 +111,14 @@ pub async fn lock(
     viewer: &Viewer,
     id: Uuid,
 ) -> Result<Option<Explanation>, Error> {
-    Ok(select!("AND id = $5 FOR UPDATE", viewer, id)
-        .fetch_optional(tx)
-        .await?)
+    Ok(select!(
+        r#"forecast AS "forecast?""#,
+        "AND id = $5 FOR UPDATE",
+        viewer,
+        id
+    )
+    .fetch_optional(tx)
+    .await?)
 }
 
 /// The key of a row in lists: whether it is open, its deadline or the time it was closed, its id.
@@ -131,7 +143,68 @@ pub struct Filter {
     pub indicator_id: Option<Uuid>,
 }
 
-/// Open requests by deadline, then closed ones, newest first; at most `limit` after the key.
+/// By which index closed requests are read; what else is wanted is then asked row by row.
+#[derive(Default)]
+struct Way<'a> {
+    all: bool,
+    requester: Option<Uuid>,
+    units: &'a [Uuid],
+    subjects: &'a [Uuid],
+    fields: &'a [String],
+    indicator: Option<Uuid>,
+}
+
+impl Filter {
+    /// The narrowest way to what is wanted.
+    fn way<'a>(&'a self, viewer: &'a Viewer) -> Way<'a> {
+        let mut way = Way::default();
+        if let Some(unit) = &self.unit_id {
+            way.units = slice::from_ref(unit);
+        } else if self.indicator_id.is_some() {
+            way.indicator = self.indicator_id;
+        } else if viewer.scope.all {
+            way.all = true;
+        } else {
+            way.requester = viewer.person;
+            (way.units, way.subjects) = (&viewer.scope.units, &viewer.scope.units);
+            way.fields = &viewer.scope.fields;
+        }
+        way
+    }
+}
+
+/// The page's keys by each way, bounded, then of all; `$1` to `$4` are the viewer's.
+macro_rules! closed {
+    ($wanted:literal $(, $argument:expr)* $(,)?) => {
+        sqlx::query_scalar!(
+            r#"SELECT id AS "id!" FROM (
+                (SELECT update_time, id FROM explanation WHERE $5 AND "# + $wanted + r#"
+                    ORDER BY update_time DESC, id DESC LIMIT $15)
+                UNION
+                (SELECT update_time, id FROM explanation WHERE requester_id = $6 AND "# + $wanted + r#"
+                    ORDER BY update_time DESC, id DESC LIMIT $15)
+                UNION
+                SELECT way.update_time, way.id FROM unnest($7::uuid[]) AS own (unit) CROSS JOIN LATERAL (
+                    SELECT update_time, id FROM explanation WHERE unit_id = own.unit AND "# + $wanted + r#"
+                    ORDER BY update_time DESC, id DESC LIMIT $15) AS way
+                UNION
+                SELECT way.update_time, way.id FROM unnest($8::uuid[]) AS own (unit) CROSS JOIN LATERAL (
+                    SELECT update_time, id FROM explanation WHERE subject_unit_id = own.unit AND "# + $wanted + r#"
+                    ORDER BY update_time DESC, id DESC LIMIT $15) AS way
+                UNION
+                SELECT way.update_time, way.id FROM unnest($9::text[]) AS own (code) CROSS JOIN LATERAL (
+                    SELECT update_time, id FROM explanation WHERE field_code = own.code AND "# + $wanted + r#"
+                    ORDER BY update_time DESC, id DESC LIMIT $15) AS way
+                UNION
+                (SELECT update_time, id FROM explanation WHERE indicator_id = $10 AND "# + $wanted + r#"
+                    ORDER BY update_time DESC, id DESC LIMIT $15)
+            ) AS ways ORDER BY update_time DESC, id DESC LIMIT $15"#
+            $(, $argument)*
+        )
+    };
+}
+
+/// Open requests by deadline, then closed ones, newest first; at most `limit` after the key; without forecasts.
 pub async fn list(
     db: &PgPool,
     viewer: &Viewer,
@@ -145,8 +218,10 @@ pub async fn list(
         Some((false, time, id)) => (None, Some((time, id))),
         None => (None, None),
     };
+    let mut tx = db.begin().await?;
     if closed_after.is_none() {
         rows = select!(
+            "NULL::bytea AS forecast",
             "AND state IN ('SENT', 'SEEN', 'ANSWERED', 'RETURNED')
             AND ($5::uuid IS NULL OR unit_id = $5) AND ($6::uuid IS NULL OR indicator_id = $6)
             AND ($7::timestamptz IS NULL OR (deadline, id) > ($7, $8::uuid))
@@ -158,28 +233,61 @@ pub async fn list(
             open_after.map(|key| key.1),
             i64::try_from(limit).unwrap_or(i64::MAX),
         )
-        .fetch_all(db)
+        .fetch_all(&mut *tx)
         .await?;
     }
     if filter.open_only || rows.len() >= limit {
         return Ok(rows);
     }
+    let ids = closed(&mut tx, viewer, filter, closed_after, limit - rows.len()).await?;
     let closed = select!(
-        "AND state IN ('ACCEPTED', 'WITHDRAWN')
-        AND ($5::uuid IS NULL OR unit_id = $5) AND ($6::uuid IS NULL OR indicator_id = $6)
-        AND ($7::timestamptz IS NULL OR (update_time, id) < ($7, $8::uuid))
-        ORDER BY update_time DESC, id DESC LIMIT $9",
+        "NULL::bytea AS forecast",
+        "AND id = ANY($5) ORDER BY update_time DESC, id DESC",
         viewer,
-        filter.unit_id,
-        filter.indicator_id,
-        closed_after.map(|key| key.0),
-        closed_after.map(|key| key.1),
-        i64::try_from(limit - rows.len()).unwrap_or(i64::MAX),
+        &ids
     )
-    .fetch_all(db)
+    .fetch_all(&mut *tx)
     .await?;
     rows.extend(closed);
     Ok(rows)
+}
+
+/// The closed requests of a page.
+async fn closed(
+    tx: &mut PgConnection,
+    viewer: &Viewer,
+    filter: Filter,
+    after: Option<(DateTime<Utc>, Uuid)>,
+    limit: usize,
+) -> Result<Vec<Uuid>, Error> {
+    // One plan for all ways and scopes would read everything.
+    sqlx::query!("SET LOCAL plan_cache_mode = force_custom_plan")
+        .execute(&mut *tx)
+        .await?;
+    let way = filter.way(viewer);
+    Ok(closed!(
+        "state IN ('ACCEPTED', 'WITHDRAWN')
+            AND ($1 OR requester_id = $2 OR unit_id = ANY($3) OR subject_unit_id = ANY($3) OR field_code = ANY($4))
+            AND ($11::uuid IS NULL OR unit_id = $11) AND ($12::uuid IS NULL OR indicator_id = $12)
+            AND ($13::timestamptz IS NULL OR (update_time, id) < ($13, $14::uuid))",
+        viewer.scope.all,
+        viewer.person,
+        &viewer.scope.units,
+        &viewer.scope.fields,
+        way.all,
+        way.requester,
+        way.units,
+        way.subjects,
+        way.fields,
+        way.indicator,
+        filter.unit_id,
+        filter.indicator_id,
+        after.map(|key| key.0),
+        after.map(|key| key.1),
+        i64::try_from(limit).unwrap_or(i64::MAX),
+    )
+    .fetch_all(tx)
+    .await?)
 }
 
 /// A request to be made.
@@ -201,10 +309,13 @@ pub struct New {
 /// Makes a request; answers its id.
 pub async fn insert(tx: &mut PgConnection, new: &New) -> Result<Uuid, Error> {
     let id = Uuid::now_v7();
+    let mut evidence = new.evidence.clone();
+    let forecast = evidence.forecast.take().unwrap_or_default();
     sqlx::query!(
         "INSERT INTO explanation (id, indicator_id, indicator_name_vi, indicator_name_en, subject_unit_id, unit_id,
-            field_code, state, requester_id, requester_name, message, deadline, evidence)
-        VALUES ($1, $2, $3, $4, $5, $6, $7, 'SENT', $8, $9, $10, $11, $12)",
+            field_code, state, requester_id, requester_name, message, deadline, evidence,
+            forecast)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, 'SENT', $8, $9, $10, $11, $12, $13)",
         id,
         new.indicator_id,
         new.indicator_name_vi,
@@ -216,7 +327,8 @@ pub async fn insert(tx: &mut PgConnection, new: &New) -> Result<Uuid, Error> {
         new.requester_name,
         new.message,
         new.deadline,
-        new.evidence.encode_to_vec()
+        evidence.encode_to_vec(),
+        forecast.encode_to_vec()
     )
     .execute(tx)
     .await
@@ -309,18 +421,8 @@ impl Explanation {
         }
     }
 
-    /// The request as lists show it: of the evidence only the line of the board, for a page of whole forecasts would
+    /// The request with its evidence, as far as that was read: for lists without the forecast, for a page of those would
     /// be larger than a message may be.
-    pub fn to_line(&self) -> Result<pb::Explanation, Error> {
-        let mut evidence = self.evidence()?;
-        evidence.forecast = None;
-        Ok(pb::Explanation {
-            evidence: Some(evidence),
-            ..self.to_fact()
-        })
-    }
-
-    /// The request with all that belongs to it.
     pub fn to_whole(&self, thread: Vec<pb::ThreadEntry>) -> Result<pb::Explanation, Error> {
         Ok(pb::Explanation {
             evidence: Some(self.evidence()?),
@@ -330,8 +432,11 @@ impl Explanation {
     }
 
     fn evidence(&self) -> Result<pb::Evidence, Error> {
-        let evidence = pb::Evidence::decode(self.evidence.as_slice())
-            .with_context(|| format!("evidence of {}", self.id))?;
+        let of = || format!("evidence of {}", self.id);
+        let mut evidence = pb::Evidence::decode(self.evidence.as_slice()).with_context(of)?;
+        if let Some(forecast) = &self.forecast {
+            evidence.forecast = Some(Message::decode(forecast.as_slice()).with_context(of)?);
+        }
         Ok(evidence)
     }
 }

@@ -120,7 +120,7 @@ impl ExplanationService for Grpc {
         Ok(Response::new(pb::ListExplanationsResponse {
             explanations: rows
                 .iter()
-                .map(Explanation::to_line)
+                .map(|row| row.to_whole(Vec::new()))
                 .collect::<Result<_, _>>()?,
             next_page_token,
         }))

@@ -53,7 +53,10 @@ async fn others_see_nothing(db: PgPool) {
     let line = &list(&world.head).await[0];
     assert_eq!(line.id, asked.id);
     assert_eq!(line.thread, []);
-    assert!(line.evidence.as_ref().unwrap().item.is_some());
+    let evidence = line.evidence.as_ref().unwrap();
+    assert!(evidence.item.is_some() && evidence.forecast.is_none());
+    let whole = world.read(&world.leader, &asked.id).await.unwrap();
+    assert!(whole.evidence.unwrap().forecast.is_some());
     // The department in charge of the field sees every ward's.
     assert_eq!(list(&world.department_head).await.len(), 1);
 
@@ -77,8 +80,8 @@ async fn lists_go_from_the_next_deadline_to_the_last_closed(db: PgPool) {
         sqlx::query(
             "INSERT INTO explanation (id, number, indicator_id, indicator_name_vi, indicator_name_en,
                 subject_unit_id, unit_id, field_code, state, requester_id, requester_name, message, deadline,
-                evidence, update_time)
-            VALUES ($1, $2, $3, '', '', $4, $4, 'T06', $5, $6, '', '', now() + make_interval(days => $7), '',
+                evidence, forecast, update_time)
+            VALUES ($1, $2, $3, '', '', $4, $4, 'T06', $5, $6, '', '', now() + make_interval(days => $7), '', '',
                 now() + make_interval(days => $7))",
         )
         .bind(Uuid::now_v7())
@@ -193,4 +196,74 @@ async fn deadlines_are_proposed_in_working_days(db: PgPool) {
             .await
             .unwrap();
     assert!(holidays > 30);
+}
+
+#[sqlx::test]
+async fn closed_requests_are_listed_by_every_right_to_see_them(db: PgPool) {
+    let world = world(db).await;
+    let (elsewhere, indicator) = (Uuid::now_v7(), Uuid::now_v7());
+    let leader = world.leader.parse::<Uuid>().unwrap();
+    // Asked of, about, in a field: one of each is of the ward, of the department's field, or of the leader.
+    for (number, unit, subject, field, requester) in [
+        (1, world.ward, elsewhere, "T01", elsewhere),
+        (2, elsewhere, world.ward, "T01", elsewhere),
+        (3, world.ward, world.ward, "T06", leader),
+        (4, elsewhere, elsewhere, "T06", elsewhere),
+        (5, elsewhere, elsewhere, "T01", elsewhere),
+    ] {
+        sqlx::query(
+            "INSERT INTO explanation (id, number, indicator_id, indicator_name_vi, indicator_name_en,
+                subject_unit_id, unit_id, field_code, state, requester_id, requester_name, message, deadline,
+                evidence, forecast, update_time)
+            VALUES ($1, $2, $3, '', '', $4, $5, $6, 'ACCEPTED', $7, '', '', now(), '', '',
+                now() - make_interval(days => $2::integer))",
+        )
+        .bind(Uuid::now_v7())
+        .bind(i64::from(number))
+        .bind(if number == 1 { indicator } else { Uuid::now_v7() })
+        .bind(subject)
+        .bind(unit)
+        .bind(field)
+        .bind(requester)
+        .execute(&world.db)
+        .await
+        .unwrap();
+    }
+    let list = pb::ListExplanationsRequest::default;
+    let of_ward = pb::ListExplanationsRequest {
+        unit_id: world.ward.to_string(),
+        ..list()
+    };
+    let of_indicator = pb::ListExplanationsRequest {
+        indicator_id: indicator.to_string(),
+        ..list()
+    };
+    for (person, request, expected) in [
+        (&world.head, list(), vec![1, 2, 3]),
+        (&world.department_head, list(), vec![3, 4]),
+        (&world.leader, list(), vec![1, 2, 3, 4, 5]),
+        (&world.neighbour, list(), vec![]),
+        (&world.head, of_ward.clone(), vec![1, 3]),
+        (&world.department_head, of_ward, vec![3]),
+        (&world.leader, of_indicator.clone(), vec![1]),
+        (&world.department_head, of_indicator, vec![]),
+    ] {
+        let mut request = request;
+        request.page_size = 2;
+        let mut codes = Vec::new();
+        loop {
+            let page = world
+                .client()
+                .list_explanations(by(person, request.clone()))
+                .await;
+            let page = page.unwrap().into_inner();
+            codes.extend(page.explanations.into_iter().map(|line| line.code));
+            if page.next_page_token.is_empty() {
+                break;
+            }
+            request.page_token = page.next_page_token;
+        }
+        let expected: Vec<_> = expected.iter().map(|n| format!("YC-{n:04}")).collect();
+        assert_eq!(codes, expected);
+    }
 }
