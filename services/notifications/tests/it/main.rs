@@ -36,7 +36,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A city, the feeds of the other services, identity, a mail server, and the service among them.
 struct World {
-    running: Running,
+    replica: Replica,
     _feeds: Vec<Running>,
     mailbox: Mailbox,
     db: PgPool,
@@ -109,9 +109,9 @@ async fn world_with(db: PgPool, mail: bool) -> World {
         mail_connections: 4,
         mail_pause: Duration::from_millis(50),
     };
-    let running = start(&db, &directory, &config).await;
+    let replica = start(&db, &directory, &config).await;
     World {
-        running,
+        replica,
         _feeds: feeds,
         mailbox,
         db,
@@ -131,35 +131,43 @@ async fn world_with(db: PgPool, mail: bool) -> World {
     }
 }
 
+/// One process of the service.
+struct Replica {
+    running: Running,
+    shutdown: CancellationToken,
+}
+
+impl Replica {
+    /// Stops as on SIGTERM and waits for the end.
+    async fn stop(self) -> anyhow::Result<()> {
+        self.shutdown.cancel();
+        self.running.stop().await
+    }
+}
+
 /// Starts the service; several replicas may run over one database.
 async fn start(
     db: &PgPool,
     directory: &chassis::Directory,
     config: &notifications::Config,
-) -> Running {
-    start_until(db, directory, config, CancellationToken::new()).await
-}
-
-/// As `start`; the sender takes no more mails once it is told to stop.
-async fn start_until(
-    db: &PgPool,
-    directory: &chassis::Directory,
-    config: &notifications::Config,
-    shutdown: CancellationToken,
-) -> Running {
+) -> Replica {
     let settings = config.base.clone();
     let name = notifications::NAME;
     let mut base = testing::base(name, db.clone(), directory.clone(), settings).await;
     let token = format!("Bearer {}", testing::service_token(name));
     let token = TokenSource::Fixed(token.parse().unwrap());
     base.mesh = Mesh::with_tokens(&config.base, token).unwrap();
-    let server = notifications::server(base, config, shutdown).unwrap();
-    testing::run(server).await
+    let shutdown = CancellationToken::new();
+    let server = notifications::server(base, config, shutdown.clone()).unwrap();
+    Replica {
+        running: testing::run(server).await,
+        shutdown,
+    }
 }
 
 impl World {
     fn client(&self) -> NotificationServiceClient<Channel> {
-        NotificationServiceClient::new(self.running.channel())
+        NotificationServiceClient::new(self.replica.running.channel())
     }
 
     /// States a fact as its service would.

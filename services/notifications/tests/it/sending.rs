@@ -65,7 +65,7 @@ async fn a_second_replica_and_a_restart_send_nothing_twice(db: PgPool) {
     until(async || (world.mailbox.mails().len() == 6).then_some(())).await;
     second.stop().await.unwrap();
     let restarted = start(&world.db, &world.directory, &world.config).await;
-    std::mem::replace(&mut world.running, restarted)
+    std::mem::replace(&mut world.replica, restarted)
         .stop()
         .await
         .unwrap();
@@ -181,9 +181,8 @@ async fn what_a_dead_sender_left_is_sent_when_its_lease_ends(db: PgPool) {
 async fn a_replica_that_is_replaced_finishes_its_mail(db: PgPool) {
     let mut world = world(db).await;
     world.config.mail_connections = 1;
-    let shutdown = CancellationToken::new();
-    let old = start_until(&world.db, &world.directory, &world.config, shutdown.clone()).await;
-    std::mem::replace(&mut world.running, old)
+    let old = start(&world.db, &world.directory, &world.config).await;
+    std::mem::replace(&mut world.replica, old)
         .stop()
         .await
         .unwrap();
@@ -192,11 +191,10 @@ async fn a_replica_that_is_replaced_finishes_its_mail(db: PgPool) {
     world.step(Asked, &world.leader).await;
     until(async || (world.mailbox.mails().len() == 1).then_some(())).await;
     let new = start(&world.db, &world.directory, &world.config).await;
-    let old = std::mem::replace(&mut world.running, new);
+    let old = std::mem::replace(&mut world.replica, new);
     until(async || (world.mailbox.mails().len() == 2).then_some(())).await;
 
-    let address = old.address;
-    shutdown.cancel();
+    let address = old.running.address;
     let stopping = tokio::spawn(old.stop());
     // Its door is closed: only the conversation holds it up.
     until(async || TcpStream::connect(address).await.err()).await;
