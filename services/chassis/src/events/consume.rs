@@ -227,11 +227,10 @@ where
     }
 
     async fn reset(&mut self) -> anyhow::Result<()> {
-        let mut tx = self.db.begin().await?;
+        // However long it takes to read everything: the row of the lease is held until commit.
+        let mut tx = self.begin("").await.map_err(Trouble::into_error)?;
         let cursor = self.consumer.reset(&mut tx).await.context("reset")?;
-        if !self.lease.advance(&mut tx, &cursor).await? {
-            bail!("the lease was lost");
-        }
+        self.lease.advance(&mut tx, &cursor).await?;
         tx.commit().await?;
         self.stand_at(cursor);
         Ok(())

@@ -3,6 +3,8 @@
 use sqlx::{PgConnection, PgPool};
 use uuid::Uuid;
 
+use crate::postgres::{Fault, fault};
+
 #[derive(Debug)]
 pub(super) struct Lease {
     db: PgPool,
@@ -30,9 +32,10 @@ impl Lease {
         &self.source
     }
 
-    /// Takes the lease if it is free, ours or run out. Answers the cursor, None within for a consumer that never began.
-    pub async fn acquire(&self) -> sqlx::Result<Option<Option<String>>> {
-        sqlx::query_scalar!(
+    /// Takes the lease if it is free, ours or run out, and no transaction of its holder is under way. Answers the
+    /// cursor, None within for a consumer that never began.
+    pub async fn acquire(&self) -> anyhow::Result<Option<Option<String>>> {
+        let taken = sqlx::query_scalar!(
             "INSERT INTO chassis.consumer (name, source, holder, lease_end_time)
             VALUES ($1, $2, $3, clock_timestamp() + interval '5 seconds')
             ON CONFLICT (name, source) DO UPDATE
@@ -46,6 +49,11 @@ impl Lease {
         )
         .fetch_optional(&self.db)
         .await
+        .map_err(anyhow::Error::from);
+        match taken {
+            Err(error) if fault(&error) == Some(Fault::Contention) => Ok(None),
+            taken => taken,
+        }
     }
 
     /// Moves the cursor and renews the lease within a transaction; false when another replica has taken it. Holds the
