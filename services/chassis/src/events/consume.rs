@@ -2,11 +2,11 @@
 
 use std::{collections::HashSet, panic::AssertUnwindSafe, time::Duration};
 
-use anyhow::{Context, bail};
+use anyhow::{Context, bail, ensure};
 use futures::FutureExt;
 use prost::Message;
 use sqlx::{PgConnection, PgPool, Postgres, Transaction};
-use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tonic::{Code, Status, Streaming, body::Body, client::GrpcService};
 use tonic_types::StatusExt;
@@ -189,20 +189,24 @@ where
             }
             Err(status) => return Err(status.into()),
         };
+        let mut heard = Instant::now();
         let mut tick = interval(TICK);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             tokio::select! {
-                message = timeout(SILENCE, stream.message()) => {
-                    let first = message.context("the feed fell silent")??;
-                    let Some(first) = first else {
+                message = stream.message() => {
+                    let Some(first) = message? else {
                         return Ok(()); // the process behind it stops, or our token has ended
                     };
                     self.backoff = FIRST_BACKOFF;
                     let batch = collect(first, &mut stream);
                     self.digest(batch).await?;
+                    heard = Instant::now();
                 }
-                _ = tick.tick() => self.tick().await?,
+                _ = tick.tick() => {
+                    ensure!(heard.elapsed() < SILENCE, "the feed fell silent");
+                    self.tick().await?;
+                }
             }
         }
     }
