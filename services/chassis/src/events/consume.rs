@@ -35,6 +35,8 @@ const PATIENCE: Duration = Duration::from_secs(30);
 const TICK: Duration = Duration::from_millis(1500);
 /// Heartbeats come every 10 seconds; a stream silent for longer is dead.
 const SILENCE: Duration = Duration::from_secs(25);
+/// How often a source is told of progress though there is none: it forgets who is unseen for 30 days.
+const SIGN_OF_LIFE: Duration = Duration::from_secs(24 * 3600);
 const FIRST_BACKOFF: Duration = Duration::from_millis(100);
 const LAST_BACKOFF: Duration = Duration::from_secs(10);
 /// Characters of an error kept for operators.
@@ -95,7 +97,7 @@ pub async fn consume<C, T>(
         parked: HashSet::new(),
         cursor: String::new(),
         kept: String::new(),
-        acknowledged: String::new(),
+        acknowledged: None,
         backoff: FIRST_BACKOFF,
     };
     while !shutdown.is_cancelled() {
@@ -130,8 +132,8 @@ struct Follower<C, T> {
     cursor: String,
     /// committed up to here,
     kept: String,
-    /// and told to the source up to here.
-    acknowledged: String,
+    /// and told to the source up to here, then.
+    acknowledged: Option<(String, Instant)>,
     backoff: Duration,
 }
 
@@ -394,9 +396,12 @@ where
         self.replay_wanted().await
     }
 
-    /// Tells the source how far is committed, so that it may delete. Failing is no harm: the next tick does it again.
+    /// Tells the source how far is committed, so that it may delete, and from time to time that we still follow, so that
+    /// it does not forget us. Failing is no harm: the next tick does it again.
     async fn acknowledge(&mut self) {
-        if self.kept == self.acknowledged {
+        let is_known = matches!(&self.acknowledged, Some((cursor, when))
+            if *cursor == self.kept && when.elapsed() < SIGN_OF_LIFE);
+        if self.kept.is_empty() || is_known {
             return;
         }
         let request = pb::AcknowledgeEventsRequest {
@@ -405,7 +410,7 @@ where
             cursor: self.kept.clone(),
         };
         match timeout(TICK, self.feed.acknowledge_events(request)).await {
-            Ok(Ok(_)) => self.acknowledged.clone_from(&self.kept),
+            Ok(Ok(_)) => self.acknowledged = Some((self.kept.clone(), Instant::now())),
             Ok(Err(status)) => tracing::warn!(
                 consumer = self.lease.name(),
                 code = %status.code(),
