@@ -10,7 +10,8 @@ pub use keys::{Fetch, Keys, mesh_keys};
 pub use layer::{Auth, AuthLayer};
 pub use token::{AUDIENCE, Claims, Kind, TOKEN_TYPE, Verifier};
 
-use tonic::Code;
+use tonic::{Code, Status};
+use tonic_types::StatusExt as _;
 
 use crate::Refusal;
 
@@ -75,4 +76,23 @@ pub(crate) fn not_everywhere(permission: &str) -> Refusal {
         format!("việc này cần quyền {permission} trên toàn Thành phố"),
         format!("this needs the permission {permission} in the whole city"),
     )
+}
+
+const DIRECTORY_UNAVAILABLE: &str = "DIRECTORY_UNAVAILABLE";
+
+pub(crate) fn directory_unavailable() -> Refusal {
+    Refusal::new(
+        Code::Unavailable,
+        DIRECTORY_UNAVAILABLE,
+        "danh mục quyền chưa được nạp, hãy thử lại",
+        "rights are not loaded yet, try again",
+    )
+}
+
+/// Whether a service says that it has just started and knows nobody's rights yet: it is not broken.
+pub(crate) fn is_directory_unavailable(status: &Status) -> bool {
+    status.code() == Code::Unavailable
+        && status
+            .get_details_error_info()
+            .is_some_and(|info| info.reason == DIRECTORY_UNAVAILABLE)
 }

@@ -21,6 +21,7 @@ use tracing::Instrument as _;
 
 use crate::{
     Config, Refusal,
+    auth::is_directory_unavailable,
     body::{Bounds, exceeded},
     deadline,
     discovery::Discovery,
@@ -219,7 +220,7 @@ impl MeshChannel {
             self.pool.note(&peer, outcome);
             let again = match outcome {
                 Outcome::Answered => false,
-                Outcome::NotConnected | Outcome::Refused => !last,
+                Outcome::NotConnected | Outcome::Refused | Outcome::Starting => !last,
                 Outcome::Failed | Outcome::Late => {
                     !last && method.repeatable && self.pool.may_retry()
                 }
@@ -298,6 +299,7 @@ impl MeshChannel {
         match answer {
             Ok(response) => {
                 let outcome = match answer_code(&response) {
+                    Code::Unavailable if is_starting(&response) => Outcome::Starting,
                     Code::Unavailable => Outcome::Failed,
                     _ => Outcome::Answered,
                 };
@@ -342,6 +344,11 @@ fn answer_code(response: &Response<Body>) -> Code {
         None if matches!(response.status().as_u16(), 429 | 502..=504) => Code::Unavailable,
         None => Code::Ok,
     }
+}
+
+fn is_starting(response: &Response<Body>) -> bool {
+    Status::from_header_map(response.headers())
+        .is_some_and(|status| is_directory_unavailable(&status))
 }
 
 fn answer_status(answer: &Result<Response<Body>, Status>) -> Result<(), Code> {

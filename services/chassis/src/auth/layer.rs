@@ -7,10 +7,12 @@ use std::{
 
 use futures::future::BoxFuture;
 use http::{HeaderMap, Request, Response, header};
-use tonic::{Code, Status, body::Body};
+use tonic::{Status, body::Body};
 use tower::{Layer, Service};
 
-use super::{Caller, Verifier, permission_missing, token_invalid, token_missing};
+use super::{
+    Caller, Verifier, directory_unavailable, permission_missing, token_invalid, token_missing,
+};
 use crate::{
     Refusal,
     access::{Rule, Rules},
@@ -69,12 +71,7 @@ impl AuthLayer {
         } else if self.directory.is_loaded() {
             Err(permission_missing(permission))
         } else {
-            Err(Refusal::new(
-                Code::Unavailable,
-                "DIRECTORY_UNAVAILABLE",
-                "danh mục quyền chưa được nạp, hãy thử lại",
-                "rights are not loaded yet, try again",
-            ))
+            Err(directory_unavailable())
         }
     }
 
@@ -172,6 +169,7 @@ fn strip(headers: &mut HeaderMap) {
 #[cfg(test)]
 mod tests {
     use proto::identity::v1::{SessionRevoked, export_directory_response::Entry};
+    use tonic::Code;
 
     use super::*;
     use crate::testing::{self, City};

@@ -16,6 +16,7 @@ use proto::events::v1::{self as pb, event_feed_service_client::EventFeedServiceC
 
 use super::{Event, lease::Lease};
 use crate::{
+    auth::is_directory_unavailable,
     postgres::{Fault, fault},
     telemetry,
 };
@@ -505,12 +506,19 @@ where
 
     /// Logs why following stopped; answers how long to wait: ever longer, and not in step with other replicas.
     fn note(&mut self, error: &anyhow::Error) -> Duration {
-        tracing::warn!(
-            consumer = self.lease.name(),
-            source = self.lease.source(),
-            error = format!("{error:#}"),
-            "following a feed was interrupted"
-        );
+        let text = format!("{error:#}");
+        let (consumer, source) = (self.lease.name(), self.lease.source());
+        let is_starting = error.downcast_ref().is_some_and(is_directory_unavailable);
+        if is_starting {
+            tracing::debug!(consumer, source, error = text, "a feed has just started");
+        } else {
+            tracing::warn!(
+                consumer,
+                source,
+                error = text,
+                "following a feed was interrupted"
+            );
+        }
         let wait = self.backoff.mul_f64(rand::random_range(0.5..1.0));
         self.backoff = (self.backoff * 2).min(LAST_BACKOFF);
         wait

@@ -121,6 +121,8 @@ pub(super) enum Outcome {
     Failed,
     /// Its caller had too little time to judge it by.
     Late,
+    /// It has just started and knows nobody's rights yet.
+    Starting,
     /// It is there but did not look at the call: too many at once, or just stopping.
     Refused,
     /// Nobody is there: the call was never sent.
@@ -236,7 +238,7 @@ impl Pool {
                 let mut budget = self.budget();
                 *budget = (*budget + BUDGET_RATIO).min(BUDGET);
             }
-            Outcome::Late => {}
+            Outcome::Late | Outcome::Starting => {}
             Outcome::Failed | Outcome::Refused => peer.failed(false),
             Outcome::NotConnected => {
                 peer.failed(true);
