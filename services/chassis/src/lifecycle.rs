@@ -7,7 +7,7 @@ use axum::{Router, routing::get};
 use futures::future::BoxFuture;
 use http::{Request, Response, StatusCode};
 use hyper::body::Incoming;
-use sqlx::{Connection as _, PgPool};
+use sqlx::{Connection as _, PgConnection, PgPool};
 use tokio::{net::TcpListener, sync::watch, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 use tonic_health::{
@@ -28,7 +28,7 @@ const PING_INTERVAL: Duration = Duration::from_secs(1);
 /// And as long as it is not ready, so that a start is not held up.
 const PING_INTERVAL_BEFORE: Duration = Duration::from_millis(100);
 const PING_LIMIT: Duration = Duration::from_secs(2);
-/// A single ping may fail because the pool is busy.
+/// A single ping may fail because the connection was closed on the way.
 const PINGS_MISSED: u32 = 2;
 /// Between NOT_SERVING and the closing of the door, for clients to go elsewhere.
 const NOTICE: Duration = Duration::from_millis(500);
@@ -269,9 +269,13 @@ async fn readiness(
     ready: watch::Sender<bool>,
     leave: CancellationToken,
 ) {
+    let mut connection = None;
     let mut missed = PINGS_MISSED;
     loop {
-        let Some(alive) = leave.run_until_cancelled(ping(db.as_ref())).await else {
+        let Some(alive) = leave
+            .run_until_cancelled(ping(db.as_ref(), &mut connection))
+            .await
+        else {
             break;
         };
         missed = if alive { 0 } else { missed.saturating_add(1) };
@@ -298,12 +302,23 @@ async fn readiness(
     report(&reporter, &services, false).await;
 }
 
-async fn ping(db: Option<&PgPool>) -> bool {
+/// Asks through a connection of its own: a pool that is busy says nothing of the database.
+async fn ping(db: Option<&PgPool>, connection: &mut Option<PgConnection>) -> bool {
     let Some(db) = db else {
         return true;
     };
-    let ping = async { db.acquire().await?.ping().await };
-    matches!(tokio::time::timeout(PING_LIMIT, ping).await, Ok(Ok(())))
+    let ping = async {
+        let connection = match connection {
+            Some(connection) => connection,
+            None => connection.insert(PgConnection::connect_with(&db.connect_options()).await?),
+        };
+        connection.ping().await
+    };
+    let is_alive = matches!(tokio::time::timeout(PING_LIMIT, ping).await, Ok(Ok(())));
+    if !is_alive {
+        *connection = None;
+    }
+    is_alive
 }
 
 /// Registers, again and again until it succeeds; deregisters when the process leaves.

@@ -17,7 +17,7 @@ use http::Request;
 use http_body_util::{BodyExt as _, Empty};
 use hyper_util::{client::legacy::Client, rt::TokioExecutor};
 use proto::identity::v1 as pb;
-use sqlx::PgPool;
+use sqlx::{AssertSqlSafe, Connection as _, PgConnection, PgPool};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tonic::Code;
@@ -187,6 +187,26 @@ async fn a_server_has_everything_on_one_port(db: PgPool) {
     );
 }
 
+/// Closes a database to everybody.
+async fn take_away(db: &PgPool) {
+    let options = (*db.connect_options()).clone();
+    let name = options.get_database().unwrap().to_owned();
+    let mut admin = PgConnection::connect_with(&options.database("postgres"))
+        .await
+        .unwrap();
+    let close = format!(r#"ALTER DATABASE "{name}" ALLOW_CONNECTIONS false"#);
+    sqlx::query(AssertSqlSafe(close))
+        .execute(&mut admin)
+        .await
+        .unwrap();
+    let end = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = $1";
+    sqlx::query(end)
+        .bind(name)
+        .execute(&mut admin)
+        .await
+        .unwrap();
+}
+
 #[sqlx::test(migrations = false)]
 async fn a_server_is_not_ready_without_its_database(db: PgPool) {
     let config = testing::config(&[]);
@@ -194,7 +214,7 @@ async fn a_server_is_not_ready_without_its_database(db: PgPool) {
     let running = testing::run(Server::new(base).grpc(Fixture::new("one"))).await;
     let address = running.address;
     until("ready", || async { get(address, "/readyz").await.0 == 200 }).await;
-    db.close().await;
+    take_away(&db).await;
     until("not ready", || async {
         get(address, "/readyz").await.0 == 503
     })
