@@ -90,12 +90,14 @@ impl http_body::Body for Bounded {
                 .is_some_and(|timer| timer.as_mut().poll(cx).is_ready())
         };
         if is_ready(&mut this.timer, cx) {
-            return this.end_with(&exceeded());
+            let status = this.language.enter(exceeded);
+            return this.end_with(&status);
         }
         if let Some(stopped) = &mut this.stopped
             && stopped.as_mut().poll(cx).is_ready()
         {
-            return this.end_with(&stopping());
+            let status = this.language.enter(stopping);
+            return this.end_with(&status);
         }
         let (language, deadline) = (this.language, this.deadline);
         let polled = language.enter(|| deadline::enter(deadline, || Pin::new(body).poll_frame(cx)));

@@ -64,7 +64,7 @@ impl Refusal {
         let mut refusal = Self::new(
             Code::NotFound,
             "NOT_FOUND",
-            format!("không tìm thấy {kind} {id}"),
+            format!("không tìm thấy mục {id}"),
             format!("{kind} {id} not found"),
         );
         refusal.0.resource = Some((kind, id));
