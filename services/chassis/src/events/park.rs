@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use prost::Message;
 use sqlx::PgPool;
 use tokio::time::Instant;
@@ -10,7 +9,7 @@ use tonic::{Code, Status};
 
 use proto::events::v1 as pb;
 
-use crate::{Refusal, internal, parse::timestamp};
+use crate::{Refusal, internal, page, parse::timestamp};
 
 /// How long a replay is waited for. The consumer's replica that holds the lease does it, which may not be this one.
 const PATIENCE: Duration = Duration::from_secs(8);
@@ -20,36 +19,18 @@ pub(super) async fn list(
     db: &PgPool,
     request: &pb::ListParkedEventsRequest,
 ) -> Result<pb::ListParkedEventsResponse, Status> {
-    let size = match request.page_size {
-        0 => 50,
-        size @ 1..=200 => size,
-        _ => {
-            return Err(Refusal::invalid(
-                "page_size",
-                "phải từ 1 đến 200",
-                "must be from 1 to 200",
-            )
-            .into());
-        }
-    };
-    let after = parse_token(&request.page_token)?;
+    let size = page::size(request.page_size, 50, 200)?;
+    let after = page::after(&request.page_token)?.unwrap_or(0_i64);
     let mut rows = sqlx::query!(
         "SELECT seq, consumer, event, error, attempts, park_time FROM chassis.parked_event
         WHERE seq > $1 ORDER BY seq LIMIT $2",
         after,
-        i64::from(size) + 1
+        i64::try_from(size + 1).unwrap_or(i64::MAX)
     )
     .fetch_all(db)
     .await
     .map_err(internal)?;
-    let has_more = rows.len() > usize::try_from(size).unwrap_or(usize::MAX);
-    if has_more {
-        rows.pop();
-    }
-    let next_page_token = match rows.last() {
-        Some(last) if has_more => BASE64_URL_SAFE_NO_PAD.encode(last.seq.to_be_bytes()),
-        _ => String::new(),
-    };
+    let next_page_token = page::cut(&mut rows, size, |row| row.seq);
     let parked_events = rows
         .into_iter()
         .map(|row| {
@@ -66,23 +47,6 @@ pub(super) async fn list(
         parked_events,
         next_page_token,
     })
-}
-
-fn parse_token(token: &str) -> Result<i64, Refusal> {
-    if token.is_empty() {
-        return Ok(0);
-    }
-    BASE64_URL_SAFE_NO_PAD
-        .decode(token)
-        .ok()
-        .and_then(|bytes| Some(i64::from_be_bytes(bytes.try_into().ok()?)))
-        .ok_or_else(|| {
-            Refusal::invalid(
-                "page_token",
-                "không phải là mã trang của danh sách này",
-                "is not a page token of this list",
-            )
-        })
 }
 
 /// Asks the consumer to digest a subject's parked events again, and waits for the outcome.
