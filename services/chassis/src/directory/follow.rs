@@ -51,7 +51,11 @@ impl Directory {
                 .fetch_optional(db)
                 .await?;
             for row in rows {
-                snapshot.apply_all([decode(&row.kind, &row.data)?]);
+                match decode(&row.kind, &row.data) {
+                    Ok(entry) => snapshot.apply_all([entry]),
+                    // Written by a newer version before it was rolled back, perhaps.
+                    Err(error) => tracing::warn!(%error, "directory entry skipped"),
+                }
             }
         }
         Ok(Self {
