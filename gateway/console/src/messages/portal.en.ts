@@ -3,6 +3,7 @@
 import type { PortalMessages } from "./portal.vi";
 
 export const en: PortalMessages = {
+  city: "Ho Chi Minh City",
   title: "Feedback to the city",
   lead: "Report a problem to the city, follow it and rate the result. No account needed.",
   staff: "For staff",

@@ -1,6 +1,7 @@
 // Texts of the public page in Vietnamese, the source.
 
 export const vi = {
+  city: "Thành phố Hồ Chí Minh",
   title: "Phản ánh, kiến nghị",
   lead: "Gửi phản ánh tới chính quyền thành phố, theo dõi và đánh giá kết quả. Không cần tài khoản.",
   staff: "Dành cho cán bộ",
