@@ -63,7 +63,10 @@ async fn what_cannot_be_assessed_is_grey_and_says_why(db: PgPool) {
         (&without, 36, 0, NoForecastReason::NoTarget),
         (&short, 3, 1, NoForecastReason::TooShort),
     ] {
-        let targets = vec![target(indicator, setting.city, "900"); targets];
+        // Of this year a short series lacks months that are due.
+        let mut plan = target(indicator, setting.city, "900");
+        plan.period = Some(next_year().into());
+        let targets = vec![plan; targets];
         let figures = about_hundred(indicator, setting.city, months, 0);
         setting.feed(indicator, &targets, &figures).await;
         let item = setting.assessed(indicator, setting.city).await;
@@ -72,6 +75,11 @@ async fn what_cannot_be_assessed_is_grey_and_says_why(db: PgPool) {
         assert_eq!(assessment.no_forecast_reason(), reason);
         assert_eq!(assessment.probability, None);
     }
+}
+
+/// A year that has all its months before it, whatever day it is.
+fn next_year() -> Period {
+    Period::new(Frequency::Year, this_month().year() + 1, 1).unwrap()
 }
 
 /// The assessment of a monthly sum of about 100 against a target.
@@ -86,12 +94,7 @@ async fn against(
     let mut plan = target(&one, setting.city, value);
     plan.comparator = comparator.into();
     upper.clone_into(&mut plan.upper_value);
-    // Next year has all its months before it, whatever day it is.
-    plan.period = Some(
-        Period::new(Frequency::Year, this_month().year() + 1, 1)
-            .unwrap()
-            .into(),
-    );
+    plan.period = Some(next_year().into());
     let figures = about_hundred(&one, setting.city, 36, 0);
     setting.feed(&one, &[plan], &figures).await;
     setting
