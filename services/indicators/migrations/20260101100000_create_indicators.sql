@@ -70,6 +70,9 @@ CREATE TABLE target (
     CHECK ((comparator = 'COMPARATOR_WITHIN') = (upper_value IS NOT NULL))
 );
 
+-- For lists cut to units.
+CREATE INDEX target_unit_idx ON target (unit_id, indicator_id, period);
+
 CREATE TABLE target_version (
     target_id uuid NOT NULL REFERENCES target,
     version integer NOT NULL,
@@ -102,6 +105,9 @@ CREATE TABLE observation (
 CREATE UNIQUE INDEX observation_key
     ON observation (indicator_id, unit_id, period_index, vintage DESC, known_time DESC, value);
 
+-- For lists cut to units.
+CREATE INDEX observation_unit_idx ON observation (unit_id, indicator_id, period_index);
+
 CREATE TABLE submission (
     id uuid PRIMARY KEY,
     indicator_id uuid NOT NULL REFERENCES indicator,
@@ -128,6 +134,7 @@ CREATE UNIQUE INDEX submission_draft_key ON submission (indicator_id, unit_id, p
     WHERE state = 'SUBMISSION_STATE_DRAFT';
 CREATE INDEX submission_period_idx ON submission (indicator_id, unit_id, period_index, create_time);
 CREATE INDEX submission_time_idx ON submission (create_time, id);
+CREATE INDEX submission_unit_idx ON submission (unit_id, create_time, id);
 CREATE INDEX submission_state_idx ON submission (state, create_time, id);
 
 -- The days of indicators that are defined without any.

@@ -9,6 +9,7 @@ mod indicator;
 pub mod number;
 mod observation;
 mod parse;
+mod reach;
 mod remark;
 mod submission;
 mod target;

@@ -1,13 +1,13 @@
 //! Reported figures. Rows are only ever added; which of them counts is decided when reading.
 
-use chassis::{Caller, Directory, directory::Scope};
+use chassis::{Caller, Directory};
 use chrono::{DateTime, TimeDelta, Utc};
 use proto::{indicators::v1 as pb, period::Period};
 use rust_decimal::Decimal;
 use sqlx::{PgConnection, PgExecutor};
 use uuid::Uuid;
 
-use crate::{catalogue::Catalogue, duty, error::Error, parse, target::demand_scope};
+use crate::{catalogue::Catalogue, duty, error::Error, parse, reach::Reach, target::demand_scope};
 
 /// A figure.
 #[derive(Clone, Debug)]
@@ -236,10 +236,10 @@ impl Filter {
 /// The last row of the page before: indicator, unit, period; then time and id when every version is listed.
 pub type After = (Uuid, Uuid, i32, DateTime<Utc>, Uuid);
 
-/// The best known figure of each period within a scope, by indicator, unit and period.
+/// The best known figure of each period within reach, by indicator, unit and period.
 pub async fn list_best(
     db: impl PgExecutor<'_>,
-    scope: &Scope,
+    reach: &Reach,
     filter: &Filter,
     after: Option<After>,
     limit: i64,
@@ -249,16 +249,16 @@ pub async fn list_best(
         "SELECT DISTINCT ON (o.indicator_id, o.unit_id, o.period_index) o.id, o.indicator_id, o.unit_id, o.period,
             o.period_index, o.vintage, o.value, o.known_time, o.source, o.illustrative
         FROM observation o JOIN indicator i ON i.id = o.indicator_id
-        WHERE ($1 OR o.unit_id = ANY($2) OR (o.by_owner AND i.owner_unit_id = ANY($2)) OR i.field_code = ANY($3))
+        WHERE ($1 OR o.unit_id = ANY($2) OR o.indicator_id = ANY($3) OR (o.by_owner AND o.indicator_id = ANY($13)))
             AND ($4::uuid IS NULL OR o.indicator_id = $4)
             AND ($5::uuid IS NULL OR o.unit_id = $5)
             AND ($6::integer IS NULL OR (o.period_index >= $6 AND i.frequency = $7))
             AND ($8::timestamptz IS NULL OR o.known_time <= $8)
             AND ($9::uuid IS NULL OR (o.indicator_id, o.unit_id, o.period_index) > ($9, $10, $11))
         ORDER BY o.indicator_id, o.unit_id, o.period_index, o.vintage DESC, o.known_time DESC, o.id DESC LIMIT $12",
-        scope.all,
-        &scope.units,
-        &scope.fields,
+        reach.all,
+        &reach.units,
+        &reach.of_fields,
         filter.indicator_id,
         filter.unit_id,
         filter.from.map(Period::index),
@@ -267,15 +267,16 @@ pub async fn list_best(
         after.map(|key| key.0),
         after.map(|key| key.1),
         after.map(|key| key.2),
-        limit
+        limit,
+        &reach.owned
     );
     Ok(figures.fetch_all(db).await?)
 }
 
-/// All figures within a scope, by indicator, unit, period and when they became known.
+/// All figures within reach, by indicator, unit, period and when they became known.
 pub async fn list_all(
     db: impl PgExecutor<'_>,
-    scope: &Scope,
+    reach: &Reach,
     filter: &Filter,
     after: Option<After>,
     limit: i64,
@@ -285,7 +286,7 @@ pub async fn list_all(
         "SELECT o.id, o.indicator_id, o.unit_id, o.period, o.period_index, o.vintage, o.value, o.known_time, o.source,
             o.illustrative
         FROM observation o JOIN indicator i ON i.id = o.indicator_id
-        WHERE ($1 OR o.unit_id = ANY($2) OR (o.by_owner AND i.owner_unit_id = ANY($2)) OR i.field_code = ANY($3))
+        WHERE ($1 OR o.unit_id = ANY($2) OR o.indicator_id = ANY($3) OR (o.by_owner AND o.indicator_id = ANY($15)))
             AND ($4::uuid IS NULL OR o.indicator_id = $4)
             AND ($5::uuid IS NULL OR o.unit_id = $5)
             AND ($6::integer IS NULL OR (o.period_index >= $6 AND i.frequency = $7))
@@ -293,9 +294,9 @@ pub async fn list_all(
             AND ($9::uuid IS NULL
                 OR (o.indicator_id, o.unit_id, o.period_index, o.known_time, o.id) > ($9, $10, $11, $12, $13))
         ORDER BY o.indicator_id, o.unit_id, o.period_index, o.known_time, o.id LIMIT $14",
-        scope.all,
-        &scope.units,
-        &scope.fields,
+        reach.all,
+        &reach.units,
+        &reach.of_fields,
         filter.indicator_id,
         filter.unit_id,
         filter.from.map(Period::index),
@@ -306,7 +307,8 @@ pub async fn list_all(
         after.map(|key| key.2),
         after.map(|key| key.3),
         after.map(|key| key.4),
-        limit
+        limit,
+        &reach.owned
     );
     Ok(figures.fetch_all(db).await?)
 }

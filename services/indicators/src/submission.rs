@@ -12,6 +12,7 @@ use crate::{
     error::Error,
     indicator::Indicator,
     observation, parse,
+    reach::Reach,
     remark::{Known, Remark, remarks},
 };
 
@@ -229,10 +230,10 @@ pub async fn get_all(db: impl PgExecutor<'_>, ids: &[Uuid]) -> Result<Vec<Submis
     Ok(submissions.fetch_all(db).await?)
 }
 
-/// Submissions within a scope, newest first, before one of them.
+/// Submissions within reach, newest first, before one of them.
 pub async fn list(
     db: impl PgExecutor<'_>,
-    scope: &Scope,
+    reach: &Reach,
     request: &pb::ListSubmissionsRequest,
     before: Option<(DateTime<Utc>, Uuid)>,
     limit: i64,
@@ -247,21 +248,22 @@ pub async fn list(
             s.vintage, s.value, s.note, s.state, s.submitter_id, s.approver_id, s.return_reason, s.warnings_vi,
             s.warnings_en, s.version, s.create_time, s.decide_time
         FROM submission s JOIN indicator i ON i.id = s.indicator_id
-        WHERE ($1 OR s.unit_id = ANY($2) OR (s.by_owner AND i.owner_unit_id = ANY($2)) OR i.field_code = ANY($3))
+        WHERE ($1 OR s.unit_id = ANY($2) OR s.indicator_id = ANY($3) OR (s.by_owner AND s.indicator_id = ANY($10)))
             AND ($4::text IS NULL OR s.state = $4)
             AND ($5::uuid IS NULL OR s.unit_id = $5)
             AND ($6::uuid IS NULL OR s.indicator_id = $6)
             AND ($7::timestamptz IS NULL OR (s.create_time, s.id) < ($7, $8))
         ORDER BY s.create_time DESC, s.id DESC LIMIT $9",
-        scope.all,
-        &scope.units,
-        &scope.fields,
+        reach.all,
+        &reach.units,
+        &reach.of_fields,
         state,
         parse::optional_id("unit_id", &request.unit_id)?,
         parse::optional_id("indicator_id", &request.indicator_id)?,
         before.map(|key| key.0),
         before.map(|key| key.1),
-        limit
+        limit,
+        &reach.owned
     );
     Ok(submissions.fetch_all(db).await?)
 }

@@ -13,6 +13,7 @@ use crate::{
     duty,
     error::Error,
     parse::{self, name},
+    reach::Reach,
 };
 
 /// A target as it is now. Enums are the names of the contract.
@@ -168,10 +169,10 @@ pub fn demand_scope(
         })
 }
 
-/// Targets within a scope by indicator, unit and period, after one of them.
+/// Targets within reach by indicator, unit and period, after one of them.
 pub async fn list(
     db: impl PgExecutor<'_>,
-    scope: &chassis::directory::Scope,
+    reach: &Reach,
     request: &pb::ListTargetsRequest,
     after: Option<(Uuid, Uuid, String, Uuid)>,
     limit: i64,
@@ -189,16 +190,16 @@ pub async fn list(
         Target,
         "SELECT t.id, t.indicator_id, t.unit_id, t.by_owner, t.period, t.author, t.kind, t.comparator, t.value,
             t.upper_value, t.source, t.illustrative, t.version, t.create_time
-        FROM target t JOIN indicator i ON i.id = t.indicator_id
-        WHERE ($1 OR t.unit_id = ANY($2) OR (t.by_owner AND i.owner_unit_id = ANY($2)) OR i.field_code = ANY($3))
+        FROM target t
+        WHERE ($1 OR t.unit_id = ANY($2) OR t.indicator_id = ANY($3) OR (t.by_owner AND t.indicator_id = ANY($12)))
             AND ($4::uuid IS NULL OR t.indicator_id = $4)
             AND ($5::uuid IS NULL OR t.unit_id = $5)
             AND ($6::text IS NULL OR t.period = $6)
             AND ($7::uuid IS NULL OR (t.indicator_id, t.unit_id, t.period, t.id) > ($7, $8, $9, $10))
         ORDER BY t.indicator_id, t.unit_id, t.period, t.id LIMIT $11",
-        scope.all,
-        &scope.units,
-        &scope.fields,
+        reach.all,
+        &reach.units,
+        &reach.of_fields,
         indicator_id,
         unit_id,
         period,
@@ -206,7 +207,8 @@ pub async fn list(
         after.1,
         after.2,
         after.3,
-        limit
+        limit,
+        &reach.owned
     );
     Ok(targets.fetch_all(db).await?)
 }

@@ -13,6 +13,7 @@ use crate::{
     error::Error,
     observation::{self, Filter, Observation, Record},
     parse,
+    reach::Reach,
 };
 
 #[tonic::async_trait]
@@ -22,15 +23,16 @@ impl ObservationService for Grpc {
         request: Request<pb::ListObservationsRequest>,
     ) -> Result<Response<pb::ListObservationsResponse>, Status> {
         let scope = Caller::of(&request)?.scope("indicators.read");
+        let reach = Reach::of(&self.base.db, scope).await?;
         let request = request.get_ref();
         let size = page::size(request.page_size, 500, 5000)?;
         let after = page::after(&request.page_token)?;
         let filter = Filter::read(request)?;
         let (db, limit) = (&self.base.db, size as i64 + 1);
         let mut observations = if request.every_version {
-            observation::list_all(db, &scope, &filter, after, limit).await?
+            observation::list_all(db, &reach, &filter, after, limit).await?
         } else {
-            observation::list_best(db, &scope, &filter, after, limit).await?
+            observation::list_best(db, &reach, &filter, after, limit).await?
         };
         let next_page_token = page::cut(&mut observations, size, |last| {
             (

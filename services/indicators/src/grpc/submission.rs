@@ -25,6 +25,7 @@ use crate::{
     indicator,
     observation::{self, Observation, Record},
     parse,
+    reach::Reach,
     submission::{self, Decision, Submission},
 };
 
@@ -83,11 +84,12 @@ impl SubmissionService for Grpc {
         request: Request<pb::ListSubmissionsRequest>,
     ) -> Result<Response<pb::ListSubmissionsResponse>, Status> {
         let scope = Caller::of(&request)?.scope("indicators.read");
+        let reach = Reach::of(&self.base.db, scope).await?;
         let request = request.get_ref();
         let size = page::size(request.page_size, 50, 200)?;
         let before = page::after(&request.page_token)?;
         let mut submissions =
-            submission::list(&self.base.db, &scope, request, before, size as i64 + 1).await?;
+            submission::list(&self.base.db, &reach, request, before, size as i64 + 1).await?;
         let next_page_token = page::cut(&mut submissions, size, |last| (last.create_time, last.id));
         let language = language::current();
         Ok(Response::new(pb::ListSubmissionsResponse {

@@ -13,6 +13,7 @@ use crate::{
     duty,
     error::Error,
     parse,
+    reach::Reach,
     target::{self, Target},
 };
 
@@ -23,11 +24,12 @@ impl TargetService for Grpc {
         request: Request<pb::ListTargetsRequest>,
     ) -> Result<Response<pb::ListTargetsResponse>, Status> {
         let scope = Caller::of(&request)?.scope("indicators.read");
+        let reach = Reach::of(&self.base.db, scope).await?;
         let request = request.get_ref();
         let size = page::size(request.page_size, 200, 2000)?;
         let after = page::after(&request.page_token)?;
         let mut targets =
-            target::list(&self.base.db, &scope, request, after, size as i64 + 1).await?;
+            target::list(&self.base.db, &reach, request, after, size as i64 + 1).await?;
         let next_page_token = page::cut(&mut targets, size, |last| {
             (
                 last.indicator_id,
