@@ -79,7 +79,7 @@ impl World {
     /// The titles of all pages.
     async fn titles(&self, person: &str, list: &pb::ListFeedbackRequest) -> Vec<String> {
         let mut request = pb::ListFeedbackRequest {
-            page_size: 7,
+            page_size: 60,
             ..list.clone()
         };
         let mut titles = Vec::new();
