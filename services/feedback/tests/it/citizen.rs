@@ -52,7 +52,7 @@ async fn the_citizen_reads_what_is_meant_for_citizens(db: PgPool) {
 #[sqlx::test]
 async fn control_characters_are_refused_where_they_are(db: PgPool) {
     let world = world(db).await;
-    let cases: [(&str, fn(&mut pb::FileFeedbackRequest)); 6] = [
+    let cases: crate::Spoilt<pb::FileFeedbackRequest, 6> = [
         ("title", |filing| filing.title = "abc\0def".to_owned()),
         ("title", |filing| filing.title = "hai\ndòng".to_owned()),
         ("body", |filing| filing.body = "Một lỗi\0 lạ".to_owned()),

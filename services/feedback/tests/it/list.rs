@@ -26,7 +26,7 @@ async fn what_cannot_be_looked_for_is_named(db: PgPool) {
         .await
         .unwrap_err();
     assert_eq!(fields(&status), ["category_code"]);
-    let cases: [(&str, fn(&mut pb::ListFeedbackRequest)); 2] = [
+    let cases: crate::Spoilt<pb::ListFeedbackRequest, 2> = [
         ("query", |list| list.query = "rác\0".to_owned()),
         ("field_code", |list| list.field_code = "\0".to_owned()),
     ];
@@ -115,10 +115,7 @@ async fn every_filter_selects_within_the_scope(db: PgPool) {
     let of_ward = format!("(unit_id = '{ward}' OR place_unit_id = '{ward}')");
     let late = "COALESCE(answer_time, now()) > answer_deadline";
     let list = pb::ListFeedbackRequest::default;
-    let day = Some(prost_types::Timestamp {
-        seconds: chrono::Utc::now().timestamp() - 5 * 86_400,
-        nanos: 0,
-    });
+    let day = chrono::Utc::now().timestamp() - 5 * 86_400;
     let states = |states: &[pb::FeedbackState]| pb::ListFeedbackRequest {
         states: states.iter().map(|state| (*state).into()).collect(),
         ..list()
@@ -184,13 +181,13 @@ async fn every_filter_selects_within_the_scope(db: PgPool) {
         ),
         (
             pb::ListFeedbackRequest {
-                from: day,
+                from: Some(prost_types::Timestamp {
+                    seconds: day,
+                    nanos: 0,
+                }),
                 ..list()
             },
-            format!(
-                "create_time >= to_timestamp({})",
-                day.unwrap_or_default().seconds
-            ),
+            format!("create_time >= to_timestamp({day})"),
         ),
         (
             pb::ListFeedbackRequest {

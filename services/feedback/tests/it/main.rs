@@ -24,6 +24,9 @@ use tonic::{Code, Request, Status, transport::Channel};
 use tonic_types::StatusExt;
 use uuid::Uuid;
 
+/// Fields, with how each is spoilt in a good request.
+type Spoilt<M, const N: usize> = [(&'static str, fn(&mut M)); N];
+
 /// A city of one ward and one department, with the category "waste" of the ward of the place.
 struct World {
     running: Running,
