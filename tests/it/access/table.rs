@@ -28,6 +28,8 @@ pub enum Reach {
     Whole(fn() -> Value),
     /// What belongs to no single unit: for those who hold the permission in the whole city.
     Citywide(fn() -> Value),
+    /// The same for all who also hold a second permission somewhere.
+    Also(&'static str, fn() -> Value),
     /// One thing, hidden from those it is not for.
     Thing(Kind, fn(&Things, Side) -> Value),
     /// A list that shows a thing, known by the last function, to those it is for.
@@ -44,7 +46,7 @@ impl Reach {
     /// The request; what is about nobody's thing is called once.
     pub fn request(&self, things: &Things, side: Side) -> Option<Value> {
         match self {
-            Self::Whole(request) | Self::Citywide(request) => {
+            Self::Whole(request) | Self::Citywide(request) | Self::Also(_, request) => {
                 (side == Side::Department).then(request)
             }
             Self::Thing(_, request)
@@ -224,11 +226,15 @@ const fn whole(name: &'static str, rule: Rule) -> Line {
 }
 
 const fn citywide(name: &'static str, rule: Rule) -> Line {
-    line(name, rule, Reach::Citywide(|| json!({})))
+    line(
+        name,
+        rule,
+        Reach::Citywide(|| json!({"requestId": e2e::request_id()})),
+    )
 }
 
 use Kind::{Account, Answer, Case, Figure, Item, Report, Request, Review};
-use Reach::{Citywide, Counted, Listed, Thing, Whole};
+use Reach::{Also, Citywide, Counted, Listed, Thing, Whole};
 use Rule::{May, Public, Service, SignedIn};
 
 /// Every method of the contract.
@@ -676,12 +682,18 @@ pub const METHODS: &[Line] = &[
     line(
         "EventFeedService/Subscribe",
         May("events.subscribe"),
-        Whole(|| json!({"types": ["civicmesh.indicators.v1.IndicatorChanged"]})),
+        Also(
+            "indicators.read",
+            || json!({"types": ["civicmesh.indicators.v1.IndicatorChanged"]}),
+        ),
     ),
     line(
         "EventFeedService/AcknowledgeEvents",
         May("events.subscribe"),
-        Whole(|| json!({"service": "indicators", "consumer": "test.none", "cursor": "none"})),
+        Also(
+            "indicators.read",
+            || json!({"service": "indicators", "consumer": "test.none", "cursor": "none"}),
+        ),
     ),
     line(
         "EventFeedService/ListParkedEvents",
