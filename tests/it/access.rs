@@ -307,6 +307,13 @@ impl table::Line {
                 let denied = refused.is_some_and(is_denied) && !wrong_password;
                 expect(!denied, "holds the permission")
             }
+            Reach::Also(second, _) => {
+                let denied = refused.is_some_and(is_denied);
+                expect(
+                    who.permissions.contains(second) != denied,
+                    "what a feed carries wants its own permission",
+                )
+            }
             Reach::Citywide(_) => {
                 let everywhere = who.unit.as_deref() == Some("79");
                 let denied = refused.is_some_and(is_denied);

@@ -6,6 +6,8 @@ CREATE TABLE chassis.directory_entry (
     key text NOT NULL,
     -- the message of identity's contract, encoded
     data bytea NOT NULL,
+    -- when the entry is of no more use and may be deleted; null for what stays
+    end_time timestamptz,
     PRIMARY KEY (kind, key)
 );
 

@@ -13,7 +13,7 @@ use opentelemetry::{
     Context, KeyValue, global,
     metrics::Histogram,
     propagation::{Extractor, Injector},
-    trace::{Span as _, SpanKind, TraceContextExt, Tracer, TracerProvider},
+    trace::{Span as _, SpanKind, TraceContextExt, TraceId, Tracer, TracerProvider},
 };
 use opentelemetry_appender_tracing::layer::OpenTelemetryTracingBridge;
 use opentelemetry_otlp::WithExportConfig;
@@ -27,7 +27,14 @@ use opentelemetry_sdk::{
 use tracing::{Instrument, Level, Metadata, Span, Subscriber, field::Field, field::Visit};
 use tracing_opentelemetry::OpenTelemetrySpanExt;
 use tracing_subscriber::{
-    EnvFilter, Layer, filter::filter_fn, layer::SubscriberExt, registry::LookupSpan,
+    EnvFilter, Layer,
+    filter::filter_fn,
+    fmt::{
+        self, FmtContext, FormatEvent,
+        format::{Format, Json, JsonFields, Writer},
+    },
+    layer::SubscriberExt,
+    registry::LookupSpan,
     util::SubscriberInitExt,
 };
 
@@ -69,21 +76,11 @@ impl Drop for Telemetry {
     }
 }
 
-/// Starts logging and, if a receiver is configured, export. Call once in a process, inside a tokio runtime.
+/// Starts logging and tracing and, if a receiver is configured, export. Call once in a process, inside a tokio runtime.
 pub fn init(config: &Config, process: &'static str) -> anyhow::Result<Telemetry> {
     global::set_text_map_propagator(TraceContextPropagator::new());
     let filter = EnvFilter::try_new(&config.log)
         .context("--log is not a filter such as info,chassis=debug")?;
-    let lines = tracing_subscriber::fmt::layer()
-        .json()
-        .flatten_event(true)
-        .with_current_span(true);
-    let registry = tracing_subscriber::registry().with(lines.with_filter(filter));
-    let Some(endpoint) = &config.otlp_endpoint else {
-        registry.try_init().context("telemetry is started once")?;
-        return Ok(Telemetry::default());
-    };
-
     let resource = Resource::builder()
         .with_service_name(process)
         .with_attributes([
@@ -92,55 +89,117 @@ pub fn init(config: &Config, process: &'static str) -> anyhow::Result<Telemetry>
             KeyValue::new("service.instance.id", uuid::Uuid::now_v7().to_string()),
         ])
         .build();
-    let spans = opentelemetry_otlp::SpanExporter::builder()
-        .with_tonic()
-        .with_endpoint(endpoint)
-        .build()?;
-    let traces = SdkTracerProvider::builder()
-        .with_batch_exporter(spans)
+    // Without a receiver too: requests have an id to quote, and a caller's trace goes on behind us.
+    let mut traces = SdkTracerProvider::builder()
         .with_resource(resource.clone())
         .with_sampler(Sampler::ParentBased(Box::new(Sampler::TraceIdRatioBased(
             config.trace_share,
-        ))))
-        .build();
-    let metrics = opentelemetry_otlp::MetricExporter::builder()
-        .with_tonic()
-        .with_endpoint(endpoint)
-        .build()?;
-    let metrics = SdkMeterProvider::builder()
-        .with_periodic_exporter(metrics)
-        .with_resource(resource.clone())
-        .build();
-    let logs = opentelemetry_otlp::LogExporter::builder()
-        .with_tonic()
-        .with_endpoint(endpoint)
-        .build()?;
-    let logs = SdkLoggerProvider::builder()
-        .with_batch_exporter(logs)
-        .with_resource(resource)
-        .build();
-
+        ))));
+    let (mut metrics, mut logs) = (None, None);
+    if let Some(endpoint) = &config.otlp_endpoint {
+        traces = traces.with_batch_exporter(
+            opentelemetry_otlp::SpanExporter::builder()
+                .with_tonic()
+                .with_endpoint(endpoint)
+                .build()?,
+        );
+        metrics = Some(metrics_to(endpoint, resource.clone())?);
+        logs = Some(logs_to(endpoint, resource)?);
+    }
+    let traces = traces.build();
     global::set_tracer_provider(traces.clone());
-    global::set_meter_provider(metrics.clone());
+    if let Some(metrics) = &metrics {
+        global::set_meter_provider(metrics.clone());
+    }
     let tracer = traces.tracer("civicmesh");
-    registry
-        .with(
-            tracing_opentelemetry::layer()
-                .with_tracer(tracer.clone())
-                .with_filter(filter_fn(is_ours)),
-        )
-        .with(
-            SqlSpans { tracer }
-                .with_filter(filter_fn(|metadata| metadata.target() == "sqlx::query")),
-        )
-        .with(OpenTelemetryTracingBridge::new(&logs).with_filter(filter_fn(is_log)))
+    let statements = config.otlp_endpoint.as_ref().map(|_| {
+        let tracer = tracer.clone();
+        SqlSpans { tracer }.with_filter(filter_fn(|metadata| metadata.target() == "sqlx::query"))
+    });
+    let sent = logs
+        .as_ref()
+        .map(|logs| OpenTelemetryTracingBridge::new(logs).with_filter(filter_fn(is_log)));
+    tracing_subscriber::registry()
+        .with(spans(tracer))
+        .with(lines().with_filter(filter))
+        .with(statements)
+        .with(sent)
         .try_init()
         .context("telemetry is started once")?;
     Ok(Telemetry {
         traces: Some(traces),
-        metrics: Some(metrics),
-        logs: Some(logs),
+        metrics,
+        logs,
     })
+}
+
+fn metrics_to(endpoint: &str, resource: Resource) -> anyhow::Result<SdkMeterProvider> {
+    let exporter = opentelemetry_otlp::MetricExporter::builder()
+        .with_tonic()
+        .with_endpoint(endpoint)
+        .build()?;
+    Ok(SdkMeterProvider::builder()
+        .with_periodic_exporter(exporter)
+        .with_resource(resource)
+        .build())
+}
+
+fn logs_to(endpoint: &str, resource: Resource) -> anyhow::Result<SdkLoggerProvider> {
+    let exporter = opentelemetry_otlp::LogExporter::builder()
+        .with_tonic()
+        .with_endpoint(endpoint)
+        .build()?;
+    Ok(SdkLoggerProvider::builder()
+        .with_batch_exporter(exporter)
+        .with_resource(resource)
+        .build())
+}
+
+/// Makes our spans those of a trace.
+fn spans<S: Subscriber + for<'a> LookupSpan<'a>>(tracer: SdkTracer) -> impl Layer<S> {
+    tracing_opentelemetry::layer()
+        .with_tracer(tracer)
+        .with_filter(filter_fn(is_ours))
+}
+
+/// Writes one JSON object a line.
+fn lines<S>() -> fmt::Layer<S, JsonFields, Line>
+where
+    S: Subscriber + for<'a> LookupSpan<'a>,
+{
+    let json = fmt::format()
+        .json()
+        .flatten_event(true)
+        .with_current_span(true);
+    fmt::layer()
+        .fmt_fields(JsonFields::new())
+        .event_format(Line(json))
+}
+
+/// A line with the id of the trace it belongs to, first.
+struct Line(Format<Json>);
+
+impl<S> FormatEvent<S, JsonFields> for Line
+where
+    S: Subscriber + for<'a> LookupSpan<'a>,
+{
+    fn format_event(
+        &self,
+        context: &FmtContext<'_, S, JsonFields>,
+        mut writer: Writer<'_>,
+        event: &tracing::Event<'_>,
+    ) -> std::fmt::Result {
+        let current = Context::current();
+        let trace = current.span().span_context().trace_id();
+        if trace == TraceId::INVALID {
+            return self.0.format_event(context, writer, event);
+        }
+        let mut line = String::new();
+        self.0
+            .format_event(context, Writer::new(&mut line), event)?;
+        let fields = line.strip_prefix('{').unwrap_or(&line);
+        write!(writer, r#"{{"trace_id":"{trace}",{fields}"#)
+    }
 }
 
 /// Spans of the libraries below us (h2, hyper, the exporter itself) are noise.
@@ -427,5 +486,42 @@ fn bounded_name(path: &str) -> String {
         name.to_owned()
     } else {
         "other".to_owned()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        io::{Read, Seek},
+        sync::Arc,
+    };
+
+    use super::*;
+
+    #[test]
+    fn a_line_names_its_trace() {
+        let file = Arc::new(tempfile::tempfile().unwrap());
+        let tracer = SdkTracerProvider::builder().build().tracer("test");
+        let subscriber = tracing_subscriber::registry()
+            .with(spans(tracer))
+            .with(lines().with_writer(Arc::clone(&file)));
+        let trace = tracing::subscriber::with_default(subscriber, || {
+            tracing::info!("outside");
+            tracing::info_span!("request").in_scope(|| {
+                tracing::info_span!("call").in_scope(|| tracing::info!("inside"));
+                trace_id()
+            })
+        });
+        assert_eq!(trace.len(), 32);
+        let mut written = String::new();
+        (&*file).rewind().unwrap();
+        (&*file).read_to_string(&mut written).unwrap();
+        let lines: Vec<serde_json::Value> = written
+            .lines()
+            .map(|line| serde_json::from_str(line).unwrap())
+            .collect();
+        assert_eq!(lines[0].get("trace_id"), None);
+        assert_eq!(lines[1]["trace_id"], trace);
+        assert_eq!(lines[1]["message"], "inside");
     }
 }

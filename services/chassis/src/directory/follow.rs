@@ -6,6 +6,7 @@ use std::{
 };
 
 use anyhow::{Context, bail};
+use chrono::{DateTime, Utc};
 use futures::StreamExt;
 use prost::{Message, Name};
 use proto::{
@@ -20,7 +21,11 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tonic::{Code, client::GrpcService};
 
-use super::{Directory, Inner, snapshot::Snapshot};
+use super::{
+    Directory, Inner,
+    snapshot::{REVOKED_KEPT, Snapshot},
+};
+use crate::parse::optional_instant;
 
 /// The facts of identity that the directory follows.
 pub const EVENT_TYPES: [&str; 5] = [
@@ -43,10 +48,12 @@ impl Directory {
         let mut snapshot = Snapshot::default();
         let mut cursor = None;
         if let Some(db) = &db {
-            let rows =
-                sqlx::query!("SELECT kind, data FROM chassis.directory_entry WHERE kind <> 'keys'")
-                    .fetch_all(db)
-                    .await?;
+            let rows = sqlx::query!(
+                "SELECT kind, data FROM chassis.directory_entry
+                WHERE kind <> 'keys' AND (end_time IS NULL OR end_time > now())"
+            )
+            .fetch_all(db)
+            .await?;
             cursor = sqlx::query_scalar!("SELECT cursor FROM chassis.directory_cursor")
                 .fetch_optional(db)
                 .await?;
@@ -226,17 +233,19 @@ async fn keep(db: &PgPool, entries: &[Entry], cursor: &str, whole: bool) -> sqlx
     let mut kinds = Vec::new();
     let mut keys = Vec::new();
     let mut data = Vec::new();
+    let mut ends = Vec::new();
     // One statement cannot write a row twice, so only the last of each key is kept, sorted so that replicas lock in one order.
     let mut latest = std::collections::BTreeMap::new();
     for entry in entries {
         if let Some((kind, key, bytes)) = encode(entry) {
-            latest.insert((kind, key), bytes);
+            latest.insert((kind, key), (bytes, end_of(entry)));
         }
     }
-    for ((kind, key), bytes) in latest {
+    for ((kind, key), (bytes, end)) in latest {
         kinds.push(kind.to_owned());
         keys.push(key);
         data.push(bytes);
+        ends.push(end);
     }
     let mut tx = db.begin().await?;
     sqlx::query!(
@@ -252,15 +261,19 @@ async fn keep(db: &PgPool, entries: &[Entry], cursor: &str, whole: bool) -> sqlx
             .await?;
     }
     sqlx::query!(
-        "INSERT INTO chassis.directory_entry (kind, key, data)
-         SELECT * FROM unnest($1::text[], $2::text[], $3::bytea[])
-         ON CONFLICT (kind, key) DO UPDATE SET data = excluded.data",
+        "INSERT INTO chassis.directory_entry (kind, key, data, end_time)
+         SELECT * FROM unnest($1::text[], $2::text[], $3::bytea[], $4::timestamptz[])
+         ON CONFLICT (kind, key) DO UPDATE SET data = excluded.data, end_time = excluded.end_time",
         &kinds,
         &keys,
-        &data
+        &data,
+        &ends as &[Option<DateTime<Utc>>]
     )
     .execute(&mut *tx)
     .await?;
+    sqlx::query!("DELETE FROM chassis.directory_entry WHERE end_time <= now()")
+        .execute(&mut *tx)
+        .await?;
     tx.commit().await
 }
 
@@ -279,6 +292,19 @@ fn encode(entry: &Entry) -> Option<(&'static str, String, Vec<u8>)> {
         }
         Entry::Cursor(_) => return None,
     })
+}
+
+/// When an entry is of no more use: an ended session some time later, a grant when it ends or is withdrawn.
+fn end_of(entry: &Entry) -> Option<DateTime<Utc>> {
+    match entry {
+        Entry::Grant(grant) if grant.revoked => Some(DateTime::UNIX_EPOCH),
+        Entry::Grant(grant) => optional_instant("valid_to", grant.valid_to).ok()?,
+        Entry::SessionRevoked(session) => {
+            let time = optional_instant("revoke_time", session.revoke_time).ok()?;
+            Some(time.unwrap_or_else(Utc::now) + REVOKED_KEPT)
+        }
+        _ => None,
+    }
 }
 
 fn decode(kind: &str, data: &[u8]) -> anyhow::Result<Entry> {
@@ -313,4 +339,65 @@ fn entry_of(event: &Event) -> Option<Entry> {
         tracing::error!(event.id, %error, "event of identity cannot be read");
         None
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use chrono::TimeDelta;
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::{parse::timestamp, postgres::migrate_chassis};
+
+    async fn kept(db: &PgPool) -> Vec<String> {
+        sqlx::query_scalar("SELECT key FROM chassis.directory_entry ORDER BY kind DESC, key")
+            .fetch_all(db)
+            .await
+            .unwrap()
+    }
+
+    fn ended(session: &str, ago: TimeDelta) -> Entry {
+        Entry::SessionRevoked(pb::SessionRevoked {
+            session_id: session.to_owned(),
+            revoke_time: Some(timestamp(Utc::now() - ago)),
+        })
+    }
+
+    #[sqlx::test(migrations = false)]
+    async fn what_has_ended_is_not_kept(db: PgPool) {
+        migrate_chassis(&db).await.unwrap();
+        let mut grant = pb::Grant {
+            id: Uuid::now_v7().to_string(),
+            ..pb::Grant::default()
+        };
+        let over = pb::Grant {
+            id: Uuid::now_v7().to_string(),
+            valid_to: Some(timestamp(Utc::now() - TimeDelta::days(1))),
+            ..pb::Grant::default()
+        };
+        let entries = [
+            ended("fresh", TimeDelta::minutes(1)),
+            ended("old", TimeDelta::hours(2)),
+            Entry::Grant(grant.clone()),
+            Entry::Grant(over),
+        ];
+        keep(&db, &entries, "1", false).await.unwrap();
+        assert_eq!(kept(&db).await, ["fresh", &grant.id]);
+        grant.revoked = true;
+        keep(&db, &[Entry::Grant(grant)], "2", false).await.unwrap();
+        assert_eq!(kept(&db).await, ["fresh"]);
+    }
+
+    #[sqlx::test(migrations = false)]
+    async fn an_entry_of_a_newer_version_is_skipped(db: PgPool) {
+        migrate_chassis(&db).await.unwrap();
+        keep(&db, &[ended("fresh", TimeDelta::zero())], "1", false)
+            .await
+            .unwrap();
+        let newer =
+            "INSERT INTO chassis.directory_entry (kind, key, data) VALUES ('later', 'x', '')";
+        sqlx::query(newer).execute(&db).await.unwrap();
+        let directory = Directory::load(Some(db)).await.unwrap();
+        assert!(directory.is_loaded() && directory.is_revoked("fresh"));
+    }
 }

@@ -18,7 +18,7 @@ use crate::{
 };
 
 /// Tokens live 10 minutes at most; an ended session needs no longer memory than that.
-const REVOKED_KEPT: TimeDelta = TimeDelta::hours(1);
+pub(super) const REVOKED_KEPT: TimeDelta = TimeDelta::hours(1);
 
 #[derive(Clone, Default)]
 pub(super) struct Snapshot {
