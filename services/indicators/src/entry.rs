@@ -98,8 +98,8 @@ fn read_value(text: &str, indicator: &Indicator) -> Result<Decimal, Error> {
 fn described(problem: &Problem) -> (String, String) {
     match problem {
         Problem::NotANumber => (
-            "không phải là số; hãy viết như 415000 hoặc 8,03".to_owned(),
-            "is not a number; write it as 415000 or 8.03".to_owned(),
+            "không phải là số; hãy viết như 415.000 hoặc 8,03".to_owned(),
+            "is not a number; write it as 415,000 or 8.03".to_owned(),
         ),
         Problem::TooLong => (
             "có quá nhiều chữ số".to_owned(),

@@ -24,7 +24,7 @@ async fn numbers_are_read_in_both_styles_and_the_doubtful_refused(db: PgPool) {
         create(&setting, &setting.finance_officer, draft).await
     };
     for (etag, (typed, value)) in (0..).zip([
-        ("315 000", "315000"),
+        ("315.000", "315000"),
         ("8,03", "8.03"),
         ("8.03", "8.03"),
         ("1 234,5", "1234.5"),
@@ -32,9 +32,7 @@ async fn numbers_are_read_in_both_styles_and_the_doubtful_refused(db: PgPool) {
     ]) {
         assert_eq!(make(etag, typed).await.unwrap().into_inner().value, value);
     }
-    for typed in [
-        "1.234", "1,234", "abc", "", "12%", "-3", "315.000", "415000",
-    ] {
+    for typed in ["1.234", "1,234", "abc", "", "12%", "-3", "415.000"] {
         assert_eq!(refused(make(5, typed).await), invalid("value"), "{typed}");
     }
     let message = make(5, "1.234").await.unwrap_err().message().to_owned();
@@ -49,8 +47,7 @@ async fn an_entry_that_is_wrong_is_refused_with_its_field(db: PgPool) {
     let setting = Setting::new(db).await;
     let (finance, _) = setting.two_indicators().await;
     type Change = fn(&mut pb::CreateSubmissionRequest);
-    let wrong: [(&str, Change); 7] = [
-        ("note", |one| one.note = "a\0b".to_owned()),
+    let wrong: [(&str, Change); 6] = [
         ("period", |one| one.period = period("2026-Q3")),
         ("period", |one| one.period = period("2199-01")),
         ("period", |one| one.period = None),
