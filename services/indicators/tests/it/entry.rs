@@ -47,7 +47,8 @@ async fn an_entry_that_is_wrong_is_refused_with_its_field(db: PgPool) {
     let setting = Setting::new(db).await;
     let (finance, _) = setting.two_indicators().await;
     type Change = fn(&mut pb::CreateSubmissionRequest);
-    let wrong: [(&str, Change); 6] = [
+    let wrong: [(&str, Change); 7] = [
+        ("note", |one| one.note = "a\0b".to_owned()),
         ("period", |one| one.period = period("2026-Q3")),
         ("period", |one| one.period = period("2199-01")),
         ("period", |one| one.period = None),
