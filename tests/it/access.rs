@@ -298,25 +298,31 @@ impl table::Line {
         if who.service && refused.is_some_and(|status| call::reason(status).1 == "NOT_A_PERSON") {
             return Ok(());
         }
+        self.reach.judge(who, side, things, answer)
+    }
+}
+
+impl Reach {
+    /// Whether an answer to somebody whom the rule lets in is cut to what is theirs.
+    fn judge(
+        &self,
+        who: &Who,
+        side: Side,
+        things: &Things,
+        answer: &Result<Value, Status>,
+    ) -> Result<(), String> {
+        let refused = answer.as_ref().err();
         let wrong_password =
             refused.is_some_and(|status| call::reason(status).1 == "WRONG_PASSWORD");
-        let hidden =
-            refused.is_some_and(|status| is_denied(status) || status.code() == Code::NotFound);
-        match &self.reach {
-            Reach::Whole(_) => {
-                let denied = refused.is_some_and(is_denied) && !wrong_password;
-                expect(!denied, "holds the permission")
-            }
-            Reach::Also(second, _) => {
-                let denied = refused.is_some_and(is_denied);
-                expect(
-                    who.permissions.contains(second) != denied,
-                    "what a feed carries wants its own permission",
-                )
-            }
+        let denied = refused.is_some_and(is_denied) && !wrong_password;
+        match self {
+            Reach::Whole(_) => expect(!denied, "holds the permission"),
+            Reach::Also(second, _) => expect(
+                who.permissions.contains(second) != denied,
+                "what a feed carries wants its own permission",
+            ),
             Reach::Citywide(_) => {
                 let everywhere = who.unit.as_deref() == Some("79");
-                let denied = refused.is_some_and(is_denied);
                 expect(
                     everywhere != denied,
                     if everywhere {
@@ -327,6 +333,8 @@ impl table::Line {
                 )
             }
             Reach::Thing(kind, _) => {
+                let hidden =
+                    denied || refused.is_some_and(|status| status.code() == Code::NotFound);
                 let own = kind.covered_by(who, side);
                 expect(
                     own != hidden,
