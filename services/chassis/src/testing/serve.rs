@@ -4,8 +4,8 @@ use std::{net::SocketAddr, sync::Arc};
 
 use clap::{Args, FromArgMatches};
 use sqlx::PgPool;
-use tokio::{net::TcpListener, task::JoinHandle};
-use tokio_util::sync::CancellationToken;
+use tokio::net::TcpListener;
+use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 use tonic::transport::{Channel, Endpoint};
 
 use crate::{Base, Config, Directory, Server, mesh::Mesh, postgres};
@@ -34,12 +34,12 @@ pub async fn base(name: &'static str, db: PgPool, directory: Directory, config: 
     }
 }
 
-/// A server that serves on loopback.
+/// A server that serves on loopback; cut off when dropped, so that its database can be dropped too.
 pub struct Running {
     /// Where.
     pub address: SocketAddr,
     shutdown: CancellationToken,
-    ended: JoinHandle<anyhow::Result<()>>,
+    ended: AbortOnDropHandle<anyhow::Result<()>>,
 }
 
 /// Serves on a free port of loopback.
@@ -47,7 +47,7 @@ pub async fn run(server: Server) -> Running {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let shutdown = CancellationToken::new();
-    let ended = tokio::spawn(server.serve(listener, shutdown.clone()));
+    let ended = AbortOnDropHandle::new(tokio::spawn(server.serve(listener, shutdown.clone())));
     Running {
         address,
         shutdown,
