@@ -314,9 +314,9 @@ impl Reach {
         let refused = answer.as_ref().err();
         let wrong_password =
             refused.is_some_and(|status| call::reason(status).1 == "WRONG_PASSWORD");
-        let denied = refused.is_some_and(is_denied) && !wrong_password;
+        let denied = refused.is_some_and(is_denied);
         match self {
-            Reach::Whole(_) => expect(!denied, "holds the permission"),
+            Reach::Whole(_) => expect(!denied || wrong_password, "holds the permission"),
             Reach::Also(second, _) => expect(
                 who.permissions.contains(second) != denied,
                 "what a feed carries wants its own permission",
