@@ -52,7 +52,12 @@ test("a leader asks in two clicks, the unit answers, the leader returns once and
 
   // The unit sees the return without reload.
   await expect(head.locator('[data-state="4"]')).toBeVisible();
-  await answer(head, "Ba dự án: vành đai, bệnh viện, trường học; mỗi dự án có một phó giám đốc phụ trách.");
+  // What was answered is still there to be mended, the document included.
+  await expect(head.locator('textarea[name="cause"]')).toHaveValue("Giải phóng mặt bằng chậm ở ba dự án lớn.");
+  await expect(head.locator('input[name="remedy"]')).toHaveValue(inDays(20));
+  await expect(head.locator(`[data-attachment="${paper.name}"]`)).toBeVisible();
+  await head.locator('textarea[name="cause"]').fill("Ba dự án: vành đai, bệnh viện, trường học.");
+  await head.locator("[data-answer]").click();
 
   await expect(leader.locator('[data-state="3"]')).toBeVisible();
   leader.once("dialog", (dialog) => void dialog.accept());
@@ -64,7 +69,7 @@ test("a leader asks in two clicks, the unit answers, the leader returns once and
   expect(await kinds.evaluateAll((all) => all.map((one) => one.getAttribute("data-kind")))).toEqual(
     expect.arrayContaining(["1", "2", "3", "4", "5"]),
   );
-  await expect(leader.locator('li[data-kind="3"]')).toHaveCount(2);
+  await expect(leader.locator('li[data-kind="3"] button.file')).toHaveCount(2);
   const download = leader.waitForEvent("download");
   await leader.locator("button.file").first().click();
   expect((await download).suggestedFilename()).toBe(paper.name);

@@ -105,7 +105,8 @@ pub async fn mark_stored(tx: &mut PgConnection, id: Uuid) -> Result<(), Error> {
     Ok(())
 }
 
-/// Makes documents part of an answer; false unless each was uploaded for this request and is still unused.
+/// Makes documents part of an answer; false unless each was uploaded for this request and is still kept. Those of an
+/// earlier answer may be given again.
 pub async fn attach(
     tx: &mut PgConnection,
     explanation_id: Uuid,
@@ -113,8 +114,10 @@ pub async fn attach(
     ids: &[Uuid],
 ) -> Result<bool, Error> {
     let attached = sqlx::query!(
-        "UPDATE attachment SET entry_id = $2
-        WHERE explanation_id = $1 AND id = ANY($3) AND entry_id IS NULL AND is_stored",
+        "WITH used AS (
+            UPDATE attachment SET is_used = true WHERE explanation_id = $1 AND id = ANY($3) AND is_stored RETURNING id
+        )
+        INSERT INTO entry_attachment (entry_id, attachment_id) SELECT $2, id FROM used",
         explanation_id,
         entry_id,
         ids
@@ -130,8 +133,8 @@ pub async fn of_answers(
     explanation_id: Uuid,
 ) -> Result<Vec<(Uuid, pb::Attachment)>, Error> {
     let rows = sqlx::query!(
-        r#"SELECT entry_id AS "entry_id!", id, name, content_type, size, sha256
-        FROM attachment WHERE explanation_id = $1 AND entry_id IS NOT NULL ORDER BY id"#,
+        "SELECT entry_id, id, name, content_type, size, sha256
+        FROM attachment JOIN entry_attachment ON attachment_id = id WHERE explanation_id = $1 ORDER BY id",
         explanation_id
     )
     .fetch_all(db)
@@ -161,7 +164,7 @@ pub async fn get(
     Ok(sqlx::query_as!(
         Document,
         "SELECT id, name, content_type, size, sha256 FROM attachment
-        WHERE explanation_id = $1 AND id = $2 AND is_stored AND (entry_id IS NOT NULL OR uploader_id = $3)",
+        WHERE explanation_id = $1 AND id = $2 AND is_stored AND (is_used OR uploader_id = $3)",
         explanation_id,
         id,
         person
@@ -190,7 +193,7 @@ pub async fn clean(db: PgPool, objects: Objects) -> anyhow::Result<()> {
 pub async fn clean_one(db: &PgPool, objects: &Objects) -> anyhow::Result<bool> {
     let mut tx = db.begin().await?;
     let id = sqlx::query_scalar!(
-        "SELECT id FROM attachment WHERE entry_id IS NULL AND create_time < now() - interval '1 day'
+        "SELECT id FROM attachment WHERE NOT is_used AND create_time < now() - interval '1 day'
         ORDER BY create_time LIMIT 1 FOR UPDATE SKIP LOCKED"
     )
     .fetch_optional(&mut *tx)

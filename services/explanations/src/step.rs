@@ -206,8 +206,8 @@ pub async fn take(
     {
         return Err(Refusal::invalid(
             "attachment_ids",
-            "có tài liệu không thuộc yêu cầu này, đã dùng hoặc đã hết hạn lưu",
-            "names a document that was not uploaded for this request, was used before or has expired",
+            "có tài liệu không thuộc yêu cầu này hoặc đã hết hạn lưu",
+            "names a document that was not uploaded for this request or has expired",
         )
         .into());
     }

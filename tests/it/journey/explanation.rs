@@ -62,14 +62,9 @@ pub async fn goes_its_way(city: &City, world: &World, mail: &MailServer) {
     )
     .await;
     assert_eq!(returned["state"], "EXPLANATION_STATE_RETURNED");
-    // The document stays with the first answer, in the same thread.
-    answer(
-        &head.http,
-        &id,
-        "Ba dự án: Vành đai 3, Rạch Xuyên Tâm, QL13.",
-        &[],
-    )
-    .await;
+    // The same document serves the mended answer.
+    let mended = "Ba dự án: Vành đai 3, Rạch Xuyên Tâm, QL13.";
+    answer(&head.http, &id, mended, &[&attachment]).await;
     let accepted = decide(&leader.http, &id, "accept", json!({"note": "Good."})).await;
     assert_eq!(accepted["state"], "EXPLANATION_STATE_ACCEPTED");
     assert_eq!(accepted["commitmentDate"], remedy_date());

@@ -1,4 +1,4 @@
-use super::*;
+use super::{steps::send_back, *};
 
 impl World {
     fn document(&self, to: &pb::Explanation, content: &[u8]) -> pb::UploadAttachmentRequest {
@@ -82,22 +82,37 @@ async fn a_document_is_uploaded_answered_with_and_downloaded(db: PgPool) {
 }
 
 #[sqlx::test]
-async fn a_document_serves_one_answer_of_its_own_request(db: PgPool) {
+async fn a_document_serves_every_answer_of_its_own_request(db: PgPool) {
     let world = world(db).await;
     let asked = world.asked().await;
     let mut client = world.client();
-    let other = client
-        .create_explanation(by(&world.vice, world.question()))
-        .await
-        .unwrap();
-    let other = other.into_inner();
-    let request = by(&world.head, world.document(&other, b"%PDF-1.7"));
+    let request = by(&world.head, world.document(&asked, b"%PDF-1.7"));
     let document = client
         .upload_attachment(request)
         .await
         .unwrap()
         .into_inner();
+
     let mut answer = world.answer(&asked);
+    answer.attachment_ids = vec![document.id.clone()];
+    let answered = client.answer_explanation(by(&world.head, answer)).await;
+    let request = by(&world.leader, send_back(&answered.unwrap().into_inner()));
+    let returned = client.return_explanation(request).await.unwrap();
+    let mut answer = world.answer(&returned.into_inner());
+    answer.attachment_ids = vec![document.id.clone()];
+    let answered = client.answer_explanation(by(&world.head, answer)).await;
+    let thread = answered.unwrap().into_inner().thread;
+    let given: Vec<_> = thread.iter().filter_map(|e| e.answer.as_ref()).collect();
+    assert_eq!(given.len(), 2);
+    for answer in given {
+        assert_eq!(answer.attachments, std::slice::from_ref(&document));
+    }
+
+    let other = client
+        .create_explanation(by(&world.vice, world.question()))
+        .await
+        .unwrap();
+    let mut answer = world.answer(&other.into_inner());
     answer.attachment_ids = vec![document.id];
     let status = client
         .answer_explanation(by(&world.head, answer))

@@ -9,7 +9,7 @@ fn accept(of: &pb::Explanation) -> pb::AcceptExplanationRequest {
     }
 }
 
-fn send_back(of: &pb::Explanation) -> pb::ReturnExplanationRequest {
+pub(super) fn send_back(of: &pb::Explanation) -> pb::ReturnExplanationRequest {
     pb::ReturnExplanationRequest {
         request_id: Uuid::now_v7().to_string(),
         id: of.id.clone(),
