@@ -1,6 +1,7 @@
 //! Helpers for the tests of services: a signing key, tokens good and bad, a directory made by hand.
 #![expect(clippy::unwrap_used, reason = "only tests use it")]
 
+mod rows;
 mod serve;
 
 use std::sync::Arc;
@@ -16,6 +17,7 @@ use crate::{
     directory::{Directory, EVERYTHING, MESH_PERMISSION},
 };
 
+pub use rows::rows_read;
 pub use serve::{Running, base, config, run};
 
 /// The issuer of test tokens, the default `Config.public_url`.

@@ -267,3 +267,38 @@ async fn closed_requests_are_listed_by_every_right_to_see_them(db: PgPool) {
         assert_eq!(codes, expected);
     }
 }
+
+#[sqlx::test]
+async fn a_page_costs_what_is_on_it_however_much_there_is(db: PgPool) {
+    let world = world(db).await;
+    sqlx::query(
+        "INSERT INTO explanation (id, indicator_id, indicator_name_vi, indicator_name_en, subject_unit_id, unit_id,
+            field_code, state, requester_id, requester_name, message, deadline, evidence, forecast, update_time)
+        SELECT gen_random_uuid(), gen_random_uuid(), '', '', ward, ward, 'T06',
+            CASE WHEN n % 400 = 0 THEN 'SENT' ELSE 'ACCEPTED' END, gen_random_uuid(), '', '',
+            now() - make_interval(hours => n), '', '', now() - make_interval(hours => n)
+        FROM (SELECT n, CASE WHEN n % 20 = 0 THEN $1 ELSE gen_random_uuid() END AS ward
+            FROM generate_series(1, 40000) AS n) AS a",
+    )
+    .bind(world.ward)
+    .execute(&world.db)
+    .await
+    .unwrap();
+    sqlx::query("ANALYZE").execute(&world.db).await.unwrap();
+    for person in [&world.leader, &world.head] {
+        let mut request = pb::ListExplanationsRequest {
+            page_size: 50,
+            ..Default::default()
+        };
+        // Open ones, then closed ones.
+        for _ in 0..3 {
+            let mut client = world.client();
+            let call = client.list_explanations(by(person, request.clone()));
+            let (rows, page) = testing::rows_read(&world.db, call).await;
+            let page = page.unwrap().into_inner();
+            assert_eq!(page.explanations.len(), 50);
+            assert!((50..1000).contains(&rows), "{rows} rows");
+            request.page_token = page.next_page_token;
+        }
+    }
+}

@@ -51,7 +51,7 @@ async fn what_cannot_be_looked_for_is_named(db: PgPool) {
 }
 
 /// Items of all states, places and ages, some answered late; straight into the table, for they must be of the past.
-async fn fill(world: &World) {
+async fn fill(world: &World, count: i32) {
     sqlx::query(
         "INSERT INTO feedback (id, tracking_code, category_code, field_code, title, body, folded, longitude, latitude,
             address, place_unit_id, unit_id, channel, state, create_time, route_deadline, route_time, answer_deadline,
@@ -65,11 +65,12 @@ async fn fill(world: &World) {
                 ELSE 20000000000 - extract(epoch FROM answer)::bigint END
         FROM (SELECT n, start, start + interval '7 days' AS due,
                 CASE WHEN n % 7 = 0 THEN NULL ELSE start + make_interval(days => n % 11) END AS answer
-            FROM (SELECT n, now() - make_interval(hours => n) AS start FROM generate_series(1, 400) AS n) AS a) AS b",
+            FROM (SELECT n, now() - make_interval(hours => n) AS start FROM generate_series(1, $4) AS n) AS a) AS b",
     )
     .bind(world.ward)
     .bind(Uuid::now_v7())
     .bind(world.department)
+    .bind(count)
     .execute(&world.db)
     .await
     .unwrap();
@@ -110,7 +111,7 @@ impl World {
 #[sqlx::test]
 async fn every_filter_selects_within_the_scope(db: PgPool) {
     let world = world(db).await;
-    fill(&world).await;
+    fill(&world, 400).await;
     let (ward, department) = (world.ward, world.department);
     let of_ward = format!("(unit_id = '{ward}' OR place_unit_id = '{ward}')");
     let late = "COALESCE(answer_time, now()) > answer_deadline";
@@ -203,5 +204,31 @@ async fn every_filter_selects_within_the_scope(db: PgPool) {
         assert_eq!(world.titles(&world.dispatcher, &request).await, all);
         let own = world.selected(&format!("{condition} AND {of_ward}")).await;
         assert_eq!(world.titles(&world.officer, &request).await, own);
+    }
+}
+
+#[sqlx::test]
+async fn a_page_costs_what_is_on_it_however_much_there_is(db: PgPool) {
+    let world = world(db).await;
+    fill(&world, 20_000).await;
+    sqlx::query("ANALYZE").execute(&world.db).await.unwrap();
+    let page = |state: pb::FeedbackState| pb::ListFeedbackRequest {
+        page_size: 50,
+        states: vec![state.into()],
+        ..Default::default()
+    };
+    for person in [&world.dispatcher, &world.officer] {
+        for state in [pb::FeedbackState::Routed, pb::FeedbackState::Answered] {
+            let mut request = page(state);
+            for _ in 0..2 {
+                let mut staff = world.staff();
+                let call = staff.list_feedback(by(person, request.clone()));
+                let (rows, page) = testing::rows_read(&world.db, call).await;
+                let page = page.unwrap().into_inner();
+                assert_eq!(page.feedback.len(), 50);
+                assert!((50..4000).contains(&rows), "{rows} rows for {state:?}");
+                request.page_token = page.next_page_token;
+            }
+        }
     }
 }
