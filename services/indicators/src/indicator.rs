@@ -17,6 +17,7 @@ use uuid::Uuid;
 use crate::{
     duty,
     error::Error,
+    measure,
     parse::{self, name},
 };
 
@@ -193,6 +194,7 @@ impl From<Indicator> for pb::Indicator {
             field_code: indicator.field_code,
             field_vi: indicator.field_vi,
             field_en: indicator.field_en,
+            measure_en: measure::english(&indicator.measure_code),
             measure_vi: indicator.measure_vi,
             measure_code: indicator.measure_code,
             weight: indicator.weight,

@@ -6,6 +6,7 @@ mod entry;
 mod error;
 mod grpc;
 mod indicator;
+mod measure;
 pub mod number;
 mod observation;
 mod parse;

@@ -3,24 +3,9 @@
 import type { Indicator } from "../gen/civicmesh/indicators/v1/indicators_pb";
 import type { Language } from "./format";
 
-const SCALES: [string, string][] = [
-  ["1e9 ", "billion "],
-  ["1e6 ", "million "],
-  ["1e3 ", "thousand "],
-];
-const PLURALS: Record<string, string> = { person: "people", child: "children", min: "minutes" };
-
-/** In English the contract has codes only, such as "1e3 person"; they are spelled out. */
 export function measure(indicator: Indicator | undefined, language: Language): string {
   if (!indicator) return "";
-  if (language === "vi" || !indicator.measureCode) return indicator.measureVi;
-  const [code = "", word = ""] = SCALES.find(([code]) => indicator.measureCode.startsWith(code)) ?? [];
-  const rest = indicator.measureCode
-    .slice(code.length)
-    .replace(/\/1e4 person$/, " per 10,000 people")
-    .replace(/^ug\/m3$/, "µg/m³")
-    .replace(/^[a-z]+(?=$| |\/)/, (one) => PLURALS[one] ?? `${one}s`);
-  return word + rest;
+  return language === "vi" ? indicator.measureVi : indicator.measureEn || indicator.measureCode || indicator.measureVi;
 }
 
 /** A number and its measure as one says them: "5,54%", "597 người". */
