@@ -33,6 +33,8 @@ pub struct Basis {
     pub targets: Vec<Target>,
     /// The best known figures, oldest first.
     pub history: Vec<Observation>,
+    /// How it was judged before by the thresholds in force.
+    pub before: Vec<pb::Assessment>,
 }
 
 /// What holds for all series of a day.
@@ -93,6 +95,7 @@ pub fn assess(basis: &Basis, terms: &Terms) -> Assessed {
             (first, terms.expected(indicator))
         }),
         thresholds: terms.thresholds,
+        before: &basis.before,
     };
     let mut judged: Vec<Judged> = basis
         .targets
@@ -209,6 +212,7 @@ fn without_target(case: Case<'_>) -> Judged {
         is_context,
         case.is_late(),
         case.thresholds,
+        None,
     );
     assessment.set_status(judge::shown(status));
     let rank = judge::rank(&assessment, None);
@@ -282,6 +286,7 @@ mod tests {
             thresholds: Thresholds {
                 red_below: 0.35,
                 green_above: 0.75,
+                margin: 0.02,
             },
             thresholds_version: 1,
             new_years: Vec::new(),
@@ -328,6 +333,7 @@ mod tests {
                 figure("2026-01", "0.1"),
                 figure("2026-02", "0.2"),
             ],
+            before: Vec::new(),
         };
         basis.indicator.set_year_rule(YearRule::Sum);
         assert_eq!(year_to_date(&basis), "0.3");

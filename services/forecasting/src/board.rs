@@ -126,8 +126,19 @@ pub async fn forecast(
     indicator_id: Uuid,
     unit_id: Uuid,
 ) -> Result<pb::Forecast, Error> {
-    let forecast = sqlx::query_scalar!(
-        "SELECT forecast FROM assessment
+    let (forecast, _) = whole(db, scope, indicator_id, unit_id).await?;
+    Ok(forecast)
+}
+
+/// The newest forecast of a series within a scope, and its line of the board, empty for what is not on it.
+pub async fn whole(
+    db: impl PgExecutor<'_>,
+    scope: &Scope,
+    indicator_id: Uuid,
+    unit_id: Uuid,
+) -> Result<(pb::Forecast, pb::RiskItem), Error> {
+    let row = sqlx::query!(
+        "SELECT forecast, item FROM assessment
         WHERE indicator_id = $4 AND unit_id = $5
             AND ($1 OR unit_id = ANY($2) OR responsible_unit_id = ANY($2) OR field_code = ANY($3))",
         scope.all,
@@ -139,5 +150,8 @@ pub async fn forecast(
     .fetch_optional(db)
     .await?
     .ok_or(Error::NotFound(indicator_id, unit_id))?;
-    Ok(pb::Forecast::decode(forecast.as_slice())?)
+    Ok((
+        pb::Forecast::decode(row.forecast.as_slice())?,
+        pb::RiskItem::decode(row.item.unwrap_or_default().as_slice())?,
+    ))
 }

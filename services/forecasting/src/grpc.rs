@@ -9,9 +9,11 @@ use tonic::{Request, Response, Status};
 use uuid::Uuid;
 
 use crate::{
+    accuracy,
     board::{self, Filter},
     check,
     error::Error,
+    explain::explain,
     recompute, threshold,
 };
 
@@ -32,9 +34,7 @@ impl Grpc {
 
     /// A unit and those below it; nothing when none is asked for.
     fn units(&self, unit_id: &str) -> Result<Option<Vec<Uuid>>, Error> {
-        let unit = (!unit_id.is_empty())
-            .then(|| id("unit_id", unit_id))
-            .transpose()?;
+        let unit = optional_id("unit_id", unit_id)?;
         Ok(unit.map(|unit| self.base.directory.subtree(unit)))
     }
 }
@@ -45,6 +45,10 @@ fn id(field: &'static str, text: &str) -> Result<Uuid, Error> {
         vi: "phải là một mã UUID",
         en: "must be a UUID",
     })
+}
+
+fn optional_id(field: &'static str, text: &str) -> Result<Option<Uuid>, Error> {
+    (!text.is_empty()).then(|| id(field, text)).transpose()
 }
 
 /// A field's code, if one is given. Postgres cannot hold NUL.
@@ -73,14 +77,11 @@ impl ForecastService for Grpc {
             .statuses
             .iter()
             .filter_map(|status| i16::try_from(*status).ok());
-        let indicator_id = (!request.indicator_id.is_empty()).then_some(&request.indicator_id);
         let filter = Filter {
             statuses: (!request.statuses.is_empty()).then(|| statuses.collect()),
             units: self.units(&request.unit_id)?,
             field_code: field_code(&request.field_code)?,
-            indicator_id: indicator_id
-                .map(|text| id("indicator_id", text))
-                .transpose()?,
+            indicator_id: optional_id("indicator_id", &request.indicator_id)?,
             city_level_only: request.city_level_only,
         };
         let mut lines = board::list(&self.base.db, &scope, &filter, after, size as i64 + 1).await?;
@@ -120,6 +121,33 @@ impl ForecastService for Grpc {
         let unit = id("unit_id", &request.unit_id)?;
         let forecast = board::forecast(&self.base.db, &scope, indicator, unit).await?;
         Ok(Response::new(forecast))
+    }
+
+    async fn explain_status(
+        &self,
+        request: Request<pb::ExplainStatusRequest>,
+    ) -> Result<Response<pb::StatusExplanation>, Status> {
+        let scope = Caller::of(&request)?.scope(READ);
+        let request = request.get_ref();
+        let indicator = id("indicator_id", &request.indicator_id)?;
+        let unit = id("unit_id", &request.unit_id)?;
+        let (forecast, item) = board::whole(&self.base.db, &scope, indicator, unit).await?;
+        Ok(Response::new(explain(&forecast, &item)))
+    }
+
+    async fn get_accuracy(
+        &self,
+        request: Request<pb::GetAccuracyRequest>,
+    ) -> Result<Response<pb::ForecastAccuracy>, Status> {
+        let scope = Caller::of(&request)?.scope(READ);
+        let request = request.get_ref();
+        let filter = accuracy::Filter {
+            indicator_id: optional_id("indicator_id", &request.indicator_id)?,
+            unit_id: optional_id("unit_id", &request.unit_id)?,
+            field_code: field_code(&request.field_code)?,
+        };
+        let accuracy = accuracy::read(&self.base.db, &scope, &filter).await?;
+        Ok(Response::new(accuracy))
     }
 
     async fn check_value(

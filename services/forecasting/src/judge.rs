@@ -24,6 +24,8 @@ pub struct Case<'a> {
     pub due: Option<(Period, Period)>,
     /// Where colours change.
     pub thresholds: Thresholds,
+    /// How it was judged before by the same thresholds.
+    pub before: &'a [pb::Assessment],
 }
 
 impl Case<'_> {
@@ -33,6 +35,18 @@ impl Case<'_> {
         let last = self.timeline.map(Timeline::last);
         self.due
             .is_some_and(|(_, due)| last.is_some_and(|last| last < due))
+    }
+
+    /// The colour that it had against a target that is still the same.
+    fn colour(&self, target: &Target) -> Option<Status> {
+        let same = |before: &&pb::Assessment| before.target.as_ref() == Some(target);
+        let before = self.before.iter().find(same)?;
+        match before.status() {
+            RiskStatus::Red => Some(Status::Red),
+            RiskStatus::Orange => Some(Status::Orange),
+            RiskStatus::Green => Some(Status::Green),
+            _ => None,
+        }
     }
 
     /// Whether a figure of these periods is due and not there: silence from the beginning and gaps count, too.
@@ -119,7 +133,8 @@ pub fn judge(case: Case<'_>, target: &Target) -> Judged {
     }
     let lacks = |year: &Year| case.lacks(year.first, year.last);
     let is_overdue = !is_final && (case.is_late() || year.as_ref().is_ok_and(lacks));
-    let status = model::status(evidence, is_context, is_overdue, case.thresholds);
+    let before = case.colour(target);
+    let status = model::status(evidence, is_context, is_overdue, case.thresholds, before);
     assessment.set_status(shown(status));
     let rank = rank(&assessment, gap);
     Judged { assessment, rank }

@@ -10,7 +10,9 @@ use sqlx::PgConnection;
 use uuid::Uuid;
 
 use crate::{
+    accuracy,
     assess::{Assessed, Terms},
+    prediction::{self, Prediction},
     recompute::{Key, Loaded},
 };
 
@@ -30,14 +32,18 @@ pub async fn keep(
         .upsert(tx, terms.today, terms.thresholds_version, terms.now)
         .await?;
 
+    let mut news: Vec<(&Loaded, &pb::Forecast)> = Vec::new();
+    let mut predictions = Vec::new();
     let mut changes: Vec<(&Loaded, pb::RiskChanged)> = Vec::new();
-    for (series, assessed) in assessed
-        .iter()
-        .filter(|(series, one)| is_listed(series, one))
-    {
-        let standing = Standing::of(assessed);
-        let earlier = before.get(&(series.indicator_id, series.basis.unit_id));
-        if earlier != Some(&standing) {
+    for (series, assessed) in assessed {
+        let earlier = before.get(&series.key());
+        if earlier == Some(&Standing::of(assessed)) {
+            continue;
+        }
+        news.push((series, &assessed.forecast));
+        let prediction = Prediction::of(assessed, false);
+        predictions.extend(prediction.map(|prediction| (series.key(), prediction)));
+        if is_listed(series, assessed) {
             let status = earlier.map(|earlier| i32::from(earlier.status));
             changes.push((
                 series,
@@ -48,6 +54,8 @@ pub async fn keep(
             ));
         }
     }
+    prediction::keep(tx, &predictions).await?;
+    accuracy::renew(tx, &news).await?;
     let facts = changes.iter().map(|(series, message)| {
         let unit_id = series.basis.unit_id;
         let mut unit_ids = vec![unit_id, series.responsible];
@@ -133,10 +141,7 @@ impl Columns {
         self.unit_ids.push(series.basis.unit_id);
         self.responsible.push(series.responsible);
         self.fields.push(series.basis.indicator.field_code.clone());
-        self.is_local.push(matches!(
-            series.kind,
-            UnitKind::District | UnitKind::Ward | UnitKind::Commune | UnitKind::SpecialZone
-        ));
+        self.is_local.push(series.is_local());
         self.statuses.push(standing.status);
         self.status_ranks.push(assessed.rank.0);
         self.probability_ranks.push(assessed.rank.1);

@@ -1,17 +1,20 @@
 //! Owns forecasts, the probability of meeting each plan target, and the risk board. Follows the indicators service's
 //! feed into copies of its own and assesses a series anew whenever something that it rests on changed.
 
+mod accuracy;
 mod assess;
 mod board;
 mod check;
 pub mod copy;
 mod error;
+mod explain;
 mod follow;
 mod grpc;
 mod judge;
 mod keep;
 pub mod model;
 mod outlook;
+mod prediction;
 mod recompute;
 mod threshold;
 

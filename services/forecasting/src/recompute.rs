@@ -10,6 +10,7 @@ use chassis::{Base, calendar::city_date};
 use chrono::Utc;
 use prost::Message;
 use proto::{
+    forecasting::v1 as pb,
     identity::v1::UnitKind,
     indicators::v1::{Indicator, Observation, Target},
     period::Period,
@@ -18,17 +19,20 @@ use sqlx::{PgConnection, PgPool, postgres::PgListener};
 use uuid::Uuid;
 
 use crate::{
-    assess::{Assessed, Basis, Terms, assess},
+    accuracy,
+    assess::{Basis, Terms, assess},
     copy::WAKE,
     keep::keep,
     model::Thresholds,
-    threshold,
+    prediction, threshold,
 };
 
 /// Series assessed in one transaction at most: what waits behind one of them waits no longer than that.
 const BATCH: i64 = 64;
 /// Outdated series queued at once at most.
 const OUTDATED: i64 = 512;
+/// Series whose past is forecast at once: what waits behind them waits no longer than that.
+const HINDCAST_BATCH: i64 = 4;
 /// After so many failures a series is set aside, as the queries and the index say.
 const ATTEMPTS: i16 = 3;
 /// How long a missed wake-up may go unnoticed, and how late a new day is seen.
@@ -80,7 +84,9 @@ pub async fn step(base: &Base) -> anyhow::Result<usize> {
         series = claim(&mut tx, None).await?;
     }
     if series.is_empty() {
-        return Ok(0);
+        let count = hindcast(&mut tx, base, &terms).await?;
+        tx.commit().await?;
+        return Ok(count);
     }
     // News of a new unit may still be on its way from identity: its series wait for it.
     let (series, early): (Vec<Key>, Vec<Key>) = series
@@ -98,6 +104,50 @@ pub async fn step(base: &Base) -> anyhow::Result<usize> {
         }
     }
     Ok(series.len())
+}
+
+/// Forecasts the past of some series for which that was not done yet, as if at the time; answers how many series.
+async fn hindcast(tx: &mut PgConnection, base: &Base, terms: &Terms) -> anyhow::Result<usize> {
+    let rows = sqlx::query!(
+        "SELECT indicator_id, unit_id, forecast FROM assessment WHERE NOT is_hindcast
+        ORDER BY update_time LIMIT $1 FOR UPDATE SKIP LOCKED",
+        HINDCAST_BATCH
+    );
+    let mut forecasts = HashMap::new();
+    for row in rows.fetch_all(&mut *tx).await? {
+        let forecast = pb::Forecast::decode(row.forecast.as_slice())?;
+        forecasts.insert((row.indicator_id, row.unit_id), forecast);
+    }
+    let keys: Vec<Key> = forecasts.keys().copied().collect();
+    let loaded = load(tx, base, &keys, terms.thresholds_version).await?;
+    match on_all_processors(loaded, terms.clone(), prediction::hindcasts).await {
+        Ok(made) => {
+            let predictions: Vec<_> = made
+                .iter()
+                .flat_map(|(series, made)| made.iter().map(|one| (series.key(), one.clone())))
+                .collect();
+            prediction::keep(tx, &predictions).await?;
+            let renewed: Vec<_> = made
+                .iter()
+                .filter_map(|(series, _)| Some((series, forecasts.get(&series.key())?)))
+                .collect();
+            accuracy::renew(tx, &renewed).await?;
+        }
+        // What fails once always fails: the same figures give the same forecast.
+        Err(error) => {
+            tracing::error!(error = format!("{error:#}"), "the past was not forecast");
+        }
+    }
+    let (indicators, units): (Vec<Uuid>, Vec<Uuid>) = keys.iter().copied().unzip();
+    sqlx::query!(
+        "UPDATE assessment SET is_hindcast = true
+        WHERE (indicator_id, unit_id) IN (SELECT * FROM unnest($1::uuid[], $2::uuid[]))",
+        &indicators,
+        &units
+    )
+    .execute(tx)
+    .await?;
+    Ok(keys.len())
 }
 
 /// Assesses one series; a failure is counted.
@@ -133,21 +183,20 @@ async fn renew(
     terms: &Terms,
     series: &[Key],
 ) -> anyhow::Result<()> {
-    let bases = load(tx, base, series).await?;
-    let known: HashSet<Key> = bases
-        .iter()
-        .map(|loaded| (loaded.indicator_id, loaded.basis.unit_id))
-        .collect();
+    let bases = load(tx, base, series, terms.thresholds_version).await?;
+    let known: HashSet<Key> = bases.iter().map(Loaded::key).collect();
     let gone = series.iter().filter(|key| !known.contains(key)).copied();
     forget(tx, gone.collect()).await?;
-    let assessed = compute(bases, terms.clone()).await?;
+    let assessed = on_all_processors(bases, terms.clone(), assess).await?;
     keep(tx, base.name, &assessed, terms).await
 }
 
 async fn forget(tx: &mut PgConnection, series: Vec<Key>) -> sqlx::Result<()> {
     let (indicators, units): (Vec<Uuid>, Vec<Uuid>) = series.into_iter().unzip();
     sqlx::query!(
-        "DELETE FROM assessment WHERE (indicator_id, unit_id) IN (SELECT * FROM unnest($1::uuid[], $2::uuid[]))",
+        "WITH gone AS (SELECT * FROM unnest($1::uuid[], $2::uuid[])), accuracy AS (
+            DELETE FROM accuracy WHERE (indicator_id, unit_id) IN (SELECT * FROM gone))
+        DELETE FROM assessment WHERE (indicator_id, unit_id) IN (SELECT * FROM gone)",
         &indicators,
         &units
     )
@@ -167,6 +216,7 @@ pub async fn terms(db: &PgPool) -> anyhow::Result<Terms> {
         thresholds: Thresholds {
             red_below: threshold.red_below,
             green_above: threshold.green_above,
+            margin: threshold.margin,
         },
         thresholds_version: threshold.version,
         new_years: new_years.fetch_all(db).await?,
@@ -242,7 +292,29 @@ pub struct Loaded {
     pub kind: UnitKind,
 }
 
-async fn load(tx: &mut PgConnection, base: &Base, series: &[Key]) -> anyhow::Result<Vec<Loaded>> {
+impl Loaded {
+    /// The series.
+    #[must_use]
+    pub fn key(&self) -> Key {
+        (self.indicator_id, self.basis.unit_id)
+    }
+
+    /// Whether it is of a ward, commune or special zone, or of a district of old.
+    #[must_use]
+    pub fn is_local(&self) -> bool {
+        matches!(
+            self.kind,
+            UnitKind::District | UnitKind::Ward | UnitKind::Commune | UnitKind::SpecialZone
+        )
+    }
+}
+
+async fn load(
+    tx: &mut PgConnection,
+    base: &Base,
+    series: &[Key],
+    thresholds_version: i32,
+) -> anyhow::Result<Vec<Loaded>> {
     let (indicators, units): (Vec<Uuid>, Vec<Uuid>) = series.iter().copied().unzip();
     let rows = sqlx::query!(
         "SELECT id, payload FROM indicator WHERE id = ANY($1)",
@@ -269,6 +341,7 @@ async fn load(tx: &mut PgConnection, base: &Base, series: &[Key]) -> anyhow::Res
             .push(target);
     }
     let mut history = history(tx, &indicators, &units).await?;
+    let mut before = before(tx, &indicators, &units, thresholds_version).await?;
 
     let mut loaded = Vec::with_capacity(series.len());
     for key in series {
@@ -303,6 +376,7 @@ async fn load(tx: &mut PgConnection, base: &Base, series: &[Key]) -> anyhow::Res
                     .map(|unit| unit.valid_from),
                 targets,
                 history,
+                before: before.remove(key).unwrap_or_default(),
             },
         });
     }
@@ -334,8 +408,35 @@ async fn history(
     Ok(history)
 }
 
-/// Assesses on all processors, away from the threads that serve.
-async fn compute(loaded: Vec<Loaded>, terms: Terms) -> anyhow::Result<Vec<(Loaded, Assessed)>> {
+/// How series were judged by this version of the thresholds.
+async fn before(
+    tx: &mut PgConnection,
+    indicators: &[Uuid],
+    units: &[Uuid],
+    thresholds_version: i32,
+) -> anyhow::Result<HashMap<Key, Vec<pb::Assessment>>> {
+    let rows = sqlx::query!(
+        "SELECT a.indicator_id, a.unit_id, a.forecast
+        FROM unnest($1::uuid[], $2::uuid[]) AS s (indicator_id, unit_id)
+        JOIN assessment a ON a.indicator_id = s.indicator_id AND a.unit_id = s.unit_id
+        WHERE a.thresholds_version = $3",
+        indicators,
+        units,
+        thresholds_version
+    );
+    let rows = rows.fetch_all(tx).await?.into_iter().map(|row| {
+        let forecast = pb::Forecast::decode(row.forecast.as_slice())?;
+        Ok(((row.indicator_id, row.unit_id), forecast.assessments))
+    });
+    rows.collect()
+}
+
+/// Does the arithmetic of series on all processors, away from the threads that serve.
+async fn on_all_processors<T: Send + 'static>(
+    loaded: Vec<Loaded>,
+    terms: Terms,
+    work: fn(&Basis, &Terms) -> T,
+) -> anyhow::Result<Vec<(Loaded, T)>> {
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     let mut shares: Vec<Vec<Loaded>> = (0..threads).map(|_| Vec::new()).collect();
     for (at, series) in loaded.into_iter().enumerate() {
@@ -345,16 +446,16 @@ async fn compute(loaded: Vec<Loaded>, terms: Terms) -> anyhow::Result<Vec<(Loade
     for share in shares.into_iter().filter(|share| !share.is_empty()) {
         let terms = terms.clone();
         tasks.spawn_blocking(move || {
-            let assessed = share.into_iter().map(|series| {
-                let assessed = assess(&series.basis, &terms);
-                (series, assessed)
+            let done = share.into_iter().map(|series| {
+                let result = work(&series.basis, &terms);
+                (series, result)
             });
-            assessed.collect::<Vec<_>>()
+            done.collect::<Vec<_>>()
         });
     }
     let mut all = Vec::new();
     while let Some(share) = tasks.join_next().await {
-        all.extend(share.context("assessing panicked")?);
+        all.extend(share.context("arithmetic panicked")?);
     }
     Ok(all)
 }

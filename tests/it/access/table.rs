@@ -459,6 +459,18 @@ pub const METHODS: &[Line] = &[
         Thing(Figure, Things::series_of),
     ),
     line(
+        "ForecastService/ExplainStatus",
+        May("forecasting.read"),
+        Thing(Figure, Things::series_of),
+    ),
+    line(
+        "ForecastService/GetAccuracy",
+        May("forecasting.read"),
+        Counted(Figure, Things::series_of, |_, _, answer| {
+            answer["seriesCount"].as_i64().unwrap_or_default()
+        }),
+    ),
+    line(
         "ForecastService/CheckValue",
         May("forecasting.read"),
         Thing(Figure, |things, side| {

@@ -94,6 +94,20 @@ impl forecast_service_server::ForecastService for Board {
         Err(Status::unimplemented("not asked for"))
     }
 
+    async fn explain_status(
+        &self,
+        _: Request<pb::ExplainStatusRequest>,
+    ) -> Result<Response<pb::StatusExplanation>, Status> {
+        Err(Status::unimplemented("not asked for"))
+    }
+
+    async fn get_accuracy(
+        &self,
+        _: Request<pb::GetAccuracyRequest>,
+    ) -> Result<Response<pb::ForecastAccuracy>, Status> {
+        Err(Status::unimplemented("not asked for"))
+    }
+
     async fn check_value(
         &self,
         _: Request<pb::CheckValueRequest>,

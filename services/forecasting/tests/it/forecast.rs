@@ -59,6 +59,22 @@ async fn a_forecast_holds_history_points_and_each_target(db: PgPool) {
     assert!(!first.required_pace.is_empty() && !first.required_growth_percent.is_empty());
     assert_eq!(forecast.method, "ets+theta");
 
+    let explain = pb::ExplainStatusRequest {
+        indicator_id: request.indicator_id.clone(),
+        unit_id: request.unit_id.clone(),
+    };
+    let told = setting
+        .client()
+        .explain_status(by(&setting.leader, explain.clone()))
+        .await;
+    let told = told.unwrap().into_inner();
+    assert!(told.text_vi.contains("ít nhất 1.300"), "{}", told.text_vi);
+    assert!(told.text_en.contains("at least 1,300"), "{}", told.text_en);
+    let hidden = setting
+        .client()
+        .explain_status(by(&setting.ward_head, explain))
+        .await;
+    assert_eq!(refused(hidden), because(Code::NotFound, "NOT_FOUND"));
     let hidden = setting
         .client()
         .get_forecast(by(&setting.ward_head, request))

@@ -1,6 +1,7 @@
 //! The service over loopback with a database of its own, fed as its follower feeds it.
 #![expect(clippy::unwrap_used, reason = "tests")]
 
+mod accuracy;
 mod assessment;
 mod board;
 mod check;

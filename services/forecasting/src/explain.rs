@@ -1,0 +1,497 @@
+//! Two sentences about a series, made from its numbers alone: what is expected of the plan, and what it takes or stands
+//! in the way.
+
+use chassis::language::Language::{self, En, Vi};
+use proto::{
+    calendar::v1::Frequency,
+    forecasting::v1::{self as pb, NoForecastReason, NoPaceReason, RiskStatus},
+    indicators::v1::{Comparator, Indicator, Target, YearRule},
+    period::Period,
+};
+
+/// Explains the assessment that the board shows.
+#[must_use]
+pub fn explain(forecast: &pb::Forecast, item: &pb::RiskItem) -> pb::StatusExplanation {
+    let text = |language| Teller::new(language, forecast, item).tell();
+    pb::StatusExplanation {
+        text_vi: text(Vi),
+        text_en: text(En),
+    }
+}
+
+struct Teller<'a> {
+    language: Language,
+    forecast: &'a pb::Forecast,
+    item: &'a pb::RiskItem,
+    indicator: Indicator,
+    assessment: pb::Assessment,
+}
+
+impl<'a> Teller<'a> {
+    fn new(language: Language, forecast: &'a pb::Forecast, item: &'a pb::RiskItem) -> Self {
+        Self {
+            language,
+            forecast,
+            item,
+            indicator: forecast.indicator.clone().unwrap_or_default(),
+            assessment: item.assessment.clone().unwrap_or_default(),
+        }
+    }
+
+    fn tell(&self) -> String {
+        format!("{} {}", self.expected(), self.needed())
+    }
+
+    fn say(&self, vi: String, en: String) -> String {
+        match self.language {
+            Vi => vi,
+            En => en,
+        }
+    }
+
+    fn expected(&self) -> String {
+        let assessment = &self.assessment;
+        let Some(target) = &assessment.target else {
+            return self.say(
+                capital(self.no_forecast(Vi)) + ".",
+                capital(self.no_forecast(En)) + ".",
+            );
+        };
+        let plan = self.plan(target);
+        let outturn = self.amount(&assessment.outturn);
+        match (assessment.status(), assessment.probability) {
+            (RiskStatus::Met, _) => self.say(
+                format!("Đã đạt kế hoạch {plan}: số chính thức là {outturn}."),
+                format!("The plan for {plan} was met: the official figure is {outturn}."),
+            ),
+            (RiskStatus::Missed, _) => self.say(
+                format!("Không đạt kế hoạch {plan}: số chính thức là {outturn}."),
+                format!("The plan for {plan} was missed: the official figure is {outturn}."),
+            ),
+            (_, Some(probability)) => {
+                let (chance, words) = (percent(probability), words(self.language, probability));
+                let (low, high) = (&assessment.outturn_low, &assessment.outturn_high);
+                let (low, high) = (self.number(low), self.number(high));
+                let range = if low == high {
+                    String::new()
+                } else {
+                    self.say(
+                        format!(" (80% trong khoảng {low} đến {high})"),
+                        format!(" (80% between {low} and {high})"),
+                    )
+                };
+                self.say(
+                    format!("Xác suất đạt kế hoạch {plan} là {chance}, {words}: dự báo {outturn}{range}."),
+                    format!(
+                        "The probability of meeting the plan for {plan} is {chance}, {words}: {outturn} is expected{range}."
+                    ),
+                )
+            }
+            (_, None) => self.say(
+                format!(
+                    "Chưa có xác suất đạt kế hoạch {plan}: {}.",
+                    self.no_forecast(Vi)
+                ),
+                format!(
+                    "There is no probability of meeting the plan for {plan} yet: {}.",
+                    self.no_forecast(En)
+                ),
+            ),
+        }
+    }
+
+    fn needed(&self) -> String {
+        let Some(last) = self.item.last_observation.as_ref() else {
+            return self.say(
+                "Chưa có số liệu nào được báo cáo.".to_owned(),
+                "No figure has been reported.".to_owned(),
+            );
+        };
+        let reported = Period::try_from(&last.period).ok();
+        let (period, value) = (
+            reported.map_or_else(String::new, |p| self.period(p)),
+            self.amount(&last.value),
+        );
+        let assessment = &self.assessment;
+        if assessment.status() == RiskStatus::Overdue
+            || self.forecast.status() == RiskStatus::Overdue
+        {
+            return self.say(
+                format!("Số liệu kỳ tiếp theo đã quá hạn; số mới nhất là {value} ({period})."),
+                format!("The next figure is overdue; the latest is {value} ({period})."),
+            );
+        }
+        let so_far = self.so_far(reported);
+        match assessment.no_pace_reason() {
+            NoPaceReason::Unspecified if self.pace().is_some() => {
+                let pace = self.pace().unwrap_or_default();
+                let growth = self.growth();
+                let (sum, left) = (self.sums(), assessment.remaining_periods);
+                let (vi, en) = match (sum, left) {
+                    (true, 2..) => (
+                        format!("mỗi kỳ trong {left} kỳ còn lại cần bình quân {pace}"),
+                        format!(
+                            "each of the {left} remaining periods must bring {pace} on average"
+                        ),
+                    ),
+                    (true, _) => (
+                        format!("kỳ còn lại cần {pace}"),
+                        format!("the remaining period must bring {pace}"),
+                    ),
+                    (false, _) => (
+                        format!("kỳ cuối cần {pace}"),
+                        format!("the last period must show {pace}"),
+                    ),
+                };
+                self.say(
+                    format!("{so_far}; {vi}{growth}."),
+                    format!("{so_far}; {en}{growth}."),
+                )
+            }
+            NoPaceReason::AlreadyMet => self.say(
+                format!("{so_far}, kỳ còn lại không thể làm hụt kế hoạch."),
+                format!("{so_far}; nothing that remains can undo that the plan is met."),
+            ),
+            NoPaceReason::Impossible => self.say(
+                format!("{so_far}, các kỳ còn lại không thể bù đủ."),
+                format!("{so_far}; nothing that remains can make up for it."),
+            ),
+            _ => self.say(
+                format!("Số mới nhất là {value} ({period})."),
+                format!("The latest figure is {value} ({period})."),
+            ),
+        }
+    }
+
+    /// "Lũy kế đến T10/2026 là 61,2 tỷ đồng"; of what is not summed the last figure.
+    fn so_far(&self, reported: Option<Period>) -> String {
+        let period = reported.map_or_else(String::new, |p| self.period(p));
+        let span = self.assessment.target.as_ref();
+        let span = span.and_then(|target| Period::try_from(&target.period).ok());
+        if self.sums() && reported.map(Period::year) == span.map(Period::year) {
+            let sum = self.amount(&self.item.year_to_date);
+            return self.say(
+                format!("Lũy kế đến {period} là {sum}"),
+                format!("By {period} it came to {sum}"),
+            );
+        }
+        let value = self.amount(&self.item.last_observation.clone().unwrap_or_default().value);
+        self.say(
+            format!("Số mới nhất là {value} ({period})"),
+            format!("The latest figure is {value} ({period})"),
+        )
+    }
+
+    fn sums(&self) -> bool {
+        self.indicator.year_rule() == YearRule::Sum
+    }
+
+    fn pace(&self) -> Option<String> {
+        let (least, most) = (
+            &self.assessment.required_pace,
+            &self.assessment.required_pace_upper,
+        );
+        let comparator = self.assessment.target.as_ref()?.comparator();
+        if least.is_empty() {
+            return None;
+        }
+        Some(match comparator {
+            Comparator::Within if !most.is_empty() => {
+                let (least, most) = (self.number(least), self.amount(most));
+                self.say(format!("{least} đến {most}"), format!("{least} to {most}"))
+            }
+            Comparator::AtMost => {
+                let most = self.amount(least);
+                self.say(format!("không quá {most}"), format!("no more than {most}"))
+            }
+            _ => self.amount(least),
+        })
+    }
+
+    fn growth(&self) -> String {
+        let percent = &self.assessment.required_growth_percent;
+        if percent.is_empty() {
+            return String::new();
+        }
+        let sign = if percent.starts_with('-') { "" } else { "+" };
+        let percent = self.number(percent);
+        self.say(
+            format!(", tức {sign}{percent}% so với cùng kỳ"),
+            format!(", which is {sign}{percent}% on the same periods of last year"),
+        )
+    }
+
+    /// "năm 2026 (ít nhất 85,9 tỷ đồng)"
+    fn plan(&self, target: &Target) -> String {
+        let span = Period::try_from(&target.period).ok();
+        let span = span.map_or_else(String::new, |span| self.period(span));
+        let value = self.amount(&target.value);
+        let bound = match target.comparator() {
+            Comparator::AtMost => self.say(format!("tối đa {value}"), format!("at most {value}")),
+            Comparator::Within => {
+                let (low, high) = (self.number(&target.value), self.amount(&target.upper_value));
+                self.say(format!("từ {low} đến {high}"), format!("{low} to {high}"))
+            }
+            Comparator::AtLeast | Comparator::Unspecified => {
+                self.say(format!("ít nhất {value}"), format!("at least {value}"))
+            }
+        };
+        format!("{span} ({bound})")
+    }
+
+    fn no_forecast(&self, language: Language) -> &'static str {
+        let reason = match self.assessment.no_forecast_reason() {
+            NoForecastReason::Unspecified => self.forecast.no_forecast_reason(),
+            reason => reason,
+        };
+        let (vi, en) = match reason {
+            NoForecastReason::TooShort => {
+                ("chưa đủ số kỳ để dự báo", "too few periods are reported")
+            }
+            NoForecastReason::Annual => (
+                "chỉ tiêu năm, chưa đến kỳ",
+                "it is reported once a year and not due yet",
+            ),
+            NoForecastReason::NoTarget => (
+                "chưa có kế hoạch để so sánh",
+                "there is no plan to measure against",
+            ),
+            NoForecastReason::Context => (
+                "chỉ tiêu chỉ theo dõi, không giao kế hoạch",
+                "it is watched only, without a plan",
+            ),
+            NoForecastReason::Stale => {
+                ("số liệu mới nhất đã quá cũ", "the latest figure is too old")
+            }
+            NoForecastReason::Unspecified => ("chưa đủ số liệu", "too little is known"),
+        };
+        match language {
+            Vi => vi,
+            En => en,
+        }
+    }
+
+    fn period(&self, period: Period) -> String {
+        let (year, number) = (period.year(), period.number());
+        match period.frequency() {
+            Frequency::Month => self.say(
+                format!("tháng {number}/{year}"),
+                period.first_day().format("%B %Y").to_string(),
+            ),
+            Frequency::Quarter => {
+                self.say(format!("quý {number}/{year}"), format!("Q{number} {year}"))
+            }
+            Frequency::Half => {
+                let (vi, en) = if number == 1 {
+                    ("đầu", "first")
+                } else {
+                    ("cuối", "second")
+                };
+                self.say(
+                    format!("6 tháng {vi} năm {year}"),
+                    format!("the {en} half of {year}"),
+                )
+            }
+            Frequency::Year | Frequency::Unspecified => {
+                self.say(format!("năm {year}"), year.to_string())
+            }
+        }
+    }
+
+    fn amount(&self, decimal: &str) -> String {
+        let measure = match self.language {
+            Vi => &self.indicator.measure_vi,
+            En if self.indicator.measure_en.is_empty() => &self.indicator.measure_code,
+            En => &self.indicator.measure_en,
+        };
+        let number = self.number(decimal);
+        match measure.as_str() {
+            "" => number,
+            measure if measure.starts_with('%') => number + "%",
+            measure => format!("{number} {measure}"),
+        }
+    }
+
+    fn number(&self, decimal: &str) -> String {
+        written(self.language, decimal)
+    }
+}
+
+/// A decimal as people write it: "1.234,5" in Vietnamese, "1,234.5" in English.
+fn written(language: Language, decimal: &str) -> String {
+    let (separator, point) = match language {
+        Vi => ('.', ','),
+        En => (',', '.'),
+    };
+    let (sign, digits) = match decimal.strip_prefix('-') {
+        Some(digits) => ("-", digits),
+        None => ("", decimal),
+    };
+    let (whole, fraction) = digits.split_once('.').unwrap_or((digits, ""));
+    let mut out = sign.to_owned();
+    for (at, digit) in whole.char_indices() {
+        if at > 0 && (whole.len() - at).is_multiple_of(3) {
+            out.push(separator);
+        }
+        out.push(digit);
+    }
+    let fraction = fraction.trim_end_matches('0');
+    if !fraction.is_empty() {
+        out.push(point);
+        out.push_str(fraction);
+    }
+    out
+}
+
+/// Never 0 or 100.
+fn percent(probability: f64) -> String {
+    if probability < 0.01 {
+        "< 1%".to_owned()
+    } else if probability > 0.99 {
+        "> 99%".to_owned()
+    } else {
+        format!("{:.0}%", probability * 100.0)
+    }
+}
+
+fn words(language: Language, probability: f64) -> &'static str {
+    let (vi, en) = match probability {
+        p if p < 0.1 => ("rất khó đạt", "very unlikely"),
+        p if p < 0.35 => ("khó đạt", "unlikely"),
+        p if p < 0.65 => ("ngang ngửa", "about even"),
+        p if p < 0.9 => ("có khả năng đạt", "likely"),
+        _ => ("gần như chắc đạt", "almost certain"),
+    };
+    match language {
+        Vi => vi,
+        En => en,
+    }
+}
+
+fn capital(text: &str) -> String {
+    let mut letters = text.chars();
+    letters.next().map_or_else(String::new, |first| {
+        first.to_uppercase().chain(letters).collect()
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use proto::indicators::v1::{Observation, Vintage};
+
+    use super::*;
+
+    fn period(code: &str) -> Option<proto::calendar::v1::Period> {
+        Some(proto::calendar::v1::Period {
+            code: code.to_owned(),
+        })
+    }
+
+    /// Retail sales: 61 trillion by October, 10 a month needed.
+    fn told() -> (pb::Forecast, pb::RiskItem) {
+        let mut indicator = Indicator {
+            measure_vi: "tỷ đồng".to_owned(),
+            measure_en: "billion VND".to_owned(),
+            ..Default::default()
+        };
+        indicator.set_year_rule(YearRule::Sum);
+        let mut target = Target {
+            period: period("2026"),
+            value: "85900".to_owned(),
+            ..Default::default()
+        };
+        target.set_comparator(Comparator::AtLeast);
+        let mut assessment = pb::Assessment {
+            target: Some(target),
+            probability: Some(0.12),
+            outturn: "78200.50".to_owned(),
+            outturn_low: "74000".to_owned(),
+            outturn_high: "82100".to_owned(),
+            required_pace: "12450".to_owned(),
+            required_growth_percent: "24.1".to_owned(),
+            remaining_periods: 2,
+            ..Default::default()
+        };
+        assessment.set_status(RiskStatus::Red);
+        let mut last = Observation {
+            period: period("2026-10"),
+            value: "6100".to_owned(),
+            ..Default::default()
+        };
+        last.set_vintage(Vintage::Official);
+        let item = pb::RiskItem {
+            assessment: Some(assessment),
+            last_observation: Some(last),
+            year_to_date: "61000".to_owned(),
+            ..Default::default()
+        };
+        let forecast = pb::Forecast {
+            indicator: Some(indicator),
+            ..Default::default()
+        };
+        (forecast, item)
+    }
+
+    #[test]
+    fn a_red_one_is_told_with_what_it_takes() {
+        let (forecast, item) = told();
+        let text = explain(&forecast, &item);
+        assert_eq!(
+            text.text_vi,
+            "Xác suất đạt kế hoạch năm 2026 (ít nhất 85.900 tỷ đồng) là 12%, khó đạt: dự báo 78.200,5 tỷ đồng \
+             (80% trong khoảng 74.000 đến 82.100). Lũy kế đến tháng 10/2026 là 61.000 tỷ đồng; mỗi kỳ trong 2 kỳ \
+             còn lại cần bình quân 12.450 tỷ đồng, tức +24,1% so với cùng kỳ."
+        );
+        assert_eq!(
+            text.text_en,
+            "The probability of meeting the plan for 2026 (at least 85,900 billion VND) is 12%, unlikely: 78,200.5 \
+             billion VND is expected (80% between 74,000 and 82,100). By October 2026 it came to 61,000 billion VND; \
+             each of the 2 remaining periods must bring 12,450 billion VND on average, which is +24.1% on the same \
+             periods of last year."
+        );
+    }
+
+    #[test]
+    fn what_is_over_and_what_is_not_known_is_said_so() {
+        let (forecast, mut item) = told();
+        let english = |item: &pb::RiskItem| explain(&forecast, item).text_en;
+        let mut assessment = item.assessment.clone().unwrap();
+        assessment.set_status(RiskStatus::Missed);
+        assessment.set_no_pace_reason(NoPaceReason::Over);
+        item.assessment = Some(assessment.clone());
+        assert_eq!(
+            english(&item),
+            "The plan for 2026 (at least 85,900 billion VND) was missed: the official figure is 78,200.5 billion VND. \
+             The latest figure is 6,100 billion VND (October 2026)."
+        );
+        assessment.set_status(RiskStatus::Overdue);
+        assessment.probability = Some(0.001);
+        item.assessment = Some(assessment.clone());
+        assert!(english(&item).contains("is < 1%, very unlikely"));
+        assert!(english(&item).ends_with(
+            "The next figure is overdue; the latest is 6,100 billion VND (October 2026)."
+        ));
+        assessment.set_status(RiskStatus::Orange);
+        assessment.set_no_pace_reason(NoPaceReason::Impossible);
+        item.assessment = Some(assessment);
+        assert!(english(&item).ends_with("nothing that remains can make up for it."));
+        let mut bare = pb::Assessment::default();
+        bare.set_no_forecast_reason(NoForecastReason::NoTarget);
+        let bare = pb::RiskItem {
+            assessment: Some(bare),
+            ..Default::default()
+        };
+        assert_eq!(
+            explain(&forecast, &bare).text_vi,
+            "Chưa có kế hoạch để so sánh. Chưa có số liệu nào được báo cáo."
+        );
+    }
+
+    #[test]
+    fn numbers_are_written_as_people_write_them() {
+        assert_eq!(written(Vi, "-1234567.50"), "-1.234.567,5");
+        assert_eq!(written(En, "1234567.00"), "1,234,567");
+        assert_eq!(written(En, "999"), "999");
+        assert_eq!(written(Vi, ""), "");
+    }
+}

@@ -1,0 +1,161 @@
+//! What was forecast after each figure, kept to be held against what came.
+
+use std::collections::HashMap;
+
+use proto::{forecasting::v1 as pb, indicators::v1::Observation, period::Period};
+use sqlx::PgConnection;
+use uuid::Uuid;
+
+use crate::{
+    assess::{Assessed, Basis, Terms, assess},
+    recompute::Key,
+};
+
+/// How many predictions of a series are held against what came: three years of monthly ones.
+const REMEMBERED: i64 = 36;
+/// How many past figures of a new series are forecast from afterwards.
+const HINDCASTS: usize = 24;
+
+/// A forecast as it was made.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Prediction {
+    /// The period of the last figure that it knew.
+    pub origin: Period,
+    /// Made afterwards, as if at the time.
+    pub is_hindcast: bool,
+    /// The expected values of the periods after it.
+    pub mean: Vec<f64>,
+    /// The ends of their 80 % intervals.
+    pub range80: Vec<(f64, f64)>,
+    /// The ends of their 95 % intervals.
+    pub range95: Vec<(f64, f64)>,
+    /// The targets open then, and the probability of meeting each.
+    pub chances: Vec<(Uuid, f64)>,
+}
+
+impl Prediction {
+    /// What an assessment says of the future; nothing without a forecast.
+    #[must_use]
+    pub fn of(assessed: &Assessed, is_hindcast: bool) -> Option<Self> {
+        let forecast = &assessed.forecast;
+        let origin = Period::try_from(&forecast.history.last()?.period).ok()?;
+        // As shown, rounded to the indicator's places.
+        let read = |value: fn(&pb::ForecastPoint) -> &String| -> Option<Vec<f64>> {
+            forecast
+                .points
+                .iter()
+                .map(|point| value(point).parse().ok())
+                .collect()
+        };
+        let zip = |low: Vec<f64>, high| low.into_iter().zip(high).collect();
+        let chance = |assessment: &pb::Assessment| {
+            let target = assessment.target.as_ref()?;
+            Some((target.id.parse().ok()?, assessment.probability?))
+        };
+        let mean = read(|point| &point.mean)?;
+        (!mean.is_empty()).then_some(())?;
+        Some(Self {
+            origin,
+            is_hindcast,
+            mean,
+            range80: zip(read(|point| &point.low80)?, read(|point| &point.high80)?),
+            range95: zip(read(|point| &point.low95)?, read(|point| &point.high95)?),
+            chances: forecast.assessments.iter().filter_map(chance).collect(),
+        })
+    }
+}
+
+/// What would have been forecast after each of the last figures but the newest, by what they are known to be now.
+#[must_use]
+pub fn hindcasts(basis: &Basis, terms: &Terms) -> Vec<Prediction> {
+    let period = |figure: &Observation| Period::try_from(&figure.period).ok();
+    let origins = basis.history.iter().rev().skip(1).take(HINDCASTS);
+    let made = origins.filter_map(|last| {
+        let origin = period(last)?;
+        let as_of = Basis {
+            reported_since: None,
+            before: Vec::new(),
+            history: (basis.history.iter())
+                .filter(|figure| period(figure).is_some_and(|period| period <= origin))
+                .cloned()
+                .collect(),
+            ..basis.clone()
+        };
+        let due = chrono::TimeDelta::days(i64::from(basis.indicator.report_days));
+        let terms = Terms {
+            today: origin.last_day() + due,
+            ..terms.clone()
+        };
+        Prediction::of(&assess(&as_of, &terms), true)
+    });
+    made.collect()
+}
+
+/// Keeps predictions of series; those made before from the same figure stand.
+pub async fn keep(tx: &mut PgConnection, made: &[(Key, Prediction)]) -> sqlx::Result<()> {
+    for ((indicator_id, unit_id), prediction) in made {
+        let ends = |ranges: &[(f64, f64)]| ranges.iter().copied().unzip();
+        let (low80, high80): (Vec<f64>, Vec<f64>) = ends(&prediction.range80);
+        let (low95, high95): (Vec<f64>, Vec<f64>) = ends(&prediction.range95);
+        let (targets, probabilities): (Vec<Uuid>, Vec<f64>) =
+            prediction.chances.iter().copied().unzip();
+        sqlx::query!(
+            "INSERT INTO prediction (indicator_id, unit_id, origin, make_time, is_hindcast, mean, low80, high80, low95,
+                high95, target_ids, probabilities)
+            VALUES ($1, $2, $3, now(), $4, $5, $6, $7, $8, $9, $10, $11)
+            ON CONFLICT (indicator_id, unit_id, origin) DO NOTHING",
+            indicator_id,
+            unit_id,
+            prediction.origin.to_string(),
+            prediction.is_hindcast,
+            &prediction.mean,
+            &low80,
+            &high80,
+            &low95,
+            &high95,
+            &targets,
+            &probabilities
+        )
+        .execute(&mut *tx)
+        .await?;
+    }
+    Ok(())
+}
+
+/// The last predictions of series.
+pub async fn remembered(
+    tx: &mut PgConnection,
+    series: &[Key],
+) -> sqlx::Result<HashMap<Key, Vec<Prediction>>> {
+    let (indicators, units): (Vec<Uuid>, Vec<Uuid>) = series.iter().copied().unzip();
+    let rows = sqlx::query!(
+        "SELECT p.* FROM unnest($1::uuid[], $2::uuid[]) AS s (indicator_id, unit_id)
+        CROSS JOIN LATERAL (
+            SELECT indicator_id, unit_id, origin, is_hindcast, mean, low80, high80, low95, high95, target_ids,
+                probabilities
+            FROM prediction WHERE indicator_id = s.indicator_id AND unit_id = s.unit_id
+            ORDER BY origin DESC LIMIT $3) AS p",
+        &indicators,
+        &units,
+        REMEMBERED
+    );
+    let mut found: HashMap<Key, Vec<Prediction>> = HashMap::new();
+    for row in rows.fetch_all(tx).await? {
+        let Ok(origin) = row.origin.parse() else {
+            continue;
+        };
+        let pairs = |low: Vec<f64>, high: Vec<f64>| low.into_iter().zip(high).collect();
+        found
+            .entry((row.indicator_id, row.unit_id))
+            .or_default()
+            .push(Prediction {
+                origin,
+                is_hindcast: row.is_hindcast,
+                mean: row.mean,
+                range80: pairs(row.low80, row.high80),
+                range95: pairs(row.low95, row.high95),
+                chances: row.target_ids.into_iter().zip(row.probabilities).collect(),
+            });
+    }
+    Ok(found)
+}
