@@ -55,7 +55,7 @@ test("every screen of a leader: accessible, within its width, no error, no viola
     await examine(page, path);
   }
   const unit = await href(page, item, 'a[href^="/units/"]');
-  for (const path of [unit, "/reminders", "/nowhere"]) {
+  for (const path of [unit, "/accuracy", "/reminders", "/nowhere"]) {
     await page.goto(path);
     await examine(page, path);
   }
@@ -77,6 +77,26 @@ test("the screens of those who report, and of everybody", async ({ browser }) =>
   await examine(nobody, "portal");
   await nobody.locator('[data-tab="track"]').click();
   await examine(nobody, "track");
+});
+
+test("a leader reads from the board how reliable the forecasts are", async ({ browser }) => {
+  const page = await signIn(browser, "chairman", "/");
+  await isLive(page);
+  await page.locator('aside a[href="/accuracy"]').click();
+  await expect(page.getByRole("heading", { level: 1 })).toHaveText("Độ tin cậy của dự báo");
+  await expect(page.locator("[data-takeaway]")).not.toBeEmpty();
+  await expect(page.locator("[data-reliability] svg, [data-empty]").first()).toBeVisible();
+  const fields = page.locator("main select option");
+  await expect(fields).not.toHaveCount(1);
+  const field = (await fields.nth(1).getAttribute("value")) ?? "";
+  await page.locator("main select").selectOption(field);
+  expect(new URL(page.url()).searchParams.get("field")).toBe(field);
+  await expect(page.locator("[data-takeaway]")).not.toBeEmpty();
+
+  await page.goto(await href(page, "/", ".what a"));
+  await page.locator('a[href^="/accuracy?indicator="]').click();
+  await expect(page.locator('main header a[href^="/indicators/"]')).not.toHaveText("…");
+  await expect(page.locator("[data-takeaway]")).not.toBeEmpty();
 });
 
 test("a thread is accessible", async ({ browser }) => {

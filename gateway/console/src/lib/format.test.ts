@@ -23,6 +23,10 @@ describe("numbers", () => {
     expect(vi.probability(1)).toBe("> 99%");
     expect(vi.probability(0.123)).toBe("12%");
   });
+
+  it("tells none and all of what has happened from nearly so", () => {
+    expect([0, 0.004, 0.242, 0.996, 1].map((value) => vi.share(value))).toEqual(["0%", "< 1%", "24%", "> 99%", "100%"]);
+  });
 });
 
 describe("dates", () => {

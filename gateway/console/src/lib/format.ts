@@ -62,6 +62,11 @@ export class Formats {
     return `${Math.round(value * 100)}%`;
   }
 
+  /** A share of what has happened, which may well be none or all. */
+  share(value: number): string {
+    return value === 0 || value === 1 ? `${value * 100}%` : this.probability(value);
+  }
+
   /** 26/11/2026; takes calendar dates ("2026-11-26") too. */
   date(value: Stamp | Date | string): string {
     return this.#date({ day: "2-digit", month: "2-digit", year: "numeric" }, value);

@@ -7,6 +7,7 @@ const routes: readonly Route[] = [
   { pattern: "/", load: () => import("../screens/Board.svelte") },
   { pattern: "/indicators", load: () => import("../screens/Indicators.svelte") },
   { pattern: "/indicators/:id", load: () => import("../screens/Indicator.svelte") },
+  { pattern: "/accuracy", load: () => import("../screens/Accuracy.svelte") },
   { pattern: "/explanations", load: () => import("../screens/Explanations.svelte") },
   { pattern: "/explanations/:id", load: () => import("../screens/Explanation.svelte") },
   { pattern: "/feedback", load: () => import("../screens/FeedbackList.svelte") },

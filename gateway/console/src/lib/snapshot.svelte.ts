@@ -37,9 +37,9 @@ class Snapshot {
 
 export const snapshot = new Snapshot();
 
-/** By their names, as the contract has them: Get and List read. What residents tell of themselves is never kept. */
+/** By their names, as the contract has them: Get, List and Explain read. What residents tell of themselves is never kept. */
 export function isRead(url: string): boolean {
-  return /\/(Get(?!Feedback$)|List)[A-Z]\w*$/.test(new URL(url, "http://x").pathname);
+  return /\/(Get(?!Feedback$)|List|Explain)[A-Z]\w*$/.test(new URL(url, "http://x").pathname);
 }
 
 async function keyOf(url: string, body: Uint8Array): Promise<string> {

@@ -261,6 +261,61 @@ export const en: Messages = {
     notFound: "There are no figures of this indicator within your scope.",
     met: "met, nothing more needed",
   },
+  accuracy: {
+    title: "How reliable the forecasts are",
+    hint: "How far earlier probabilities and forecasts came true.",
+    see: "See the comparison",
+    question: "How well was this indicator forecast?",
+    lead: "Forecasts of the last three years against what came, within your scope; without figures of single wards, communes and special zones.",
+    leadIndicator:
+      "Forecasts of this indicator in the last three years against what came, in all units within your scope.",
+    everything: "See all indicators",
+    bin: (count, range, share) =>
+      `Of the ${many(count, "time", "times")} a probability of ${range} was stated, ${share} met the plan.`,
+    step: (count, ahead, share) =>
+      `No plan has been decided yet; of ${many(count, "figure", "figures")} forecast ${many(ahead, "period", "periods")} ahead, ${share} fell within the 80% interval.`,
+    none: "No forecast has come to be compared with a result yet, so nobody can say whether they are right.",
+    noPlans:
+      "No plan has been decided since it was forecast. The chart appears when the first period of a plan has ended.",
+    few: "There are few comparisons so far, too few to conclude from.",
+    chart: "Is what is stated what comes?",
+    chartLabel: "Probability stated against the share of plans met",
+    gap: (points) =>
+      `The share met differs by ${points} percentage points on average from the probability stated; the nearer the diagonal, the better.`,
+    stated: "Probability stated",
+    mean: "Mean",
+    met: "Share met",
+    times: "Times",
+    above: "met more than stated",
+    below: "met less than stated",
+    perfect: "Perfect",
+    size: "The larger the circle, the more often",
+    cursor: "Hover, touch or use the arrow keys to read point by point",
+    reading: (range, mean, count, share) =>
+      `Stated ${range} (mean ${mean}): ${many(count, "time", "times")}, ${share} met`,
+    steps: "How well further ahead",
+    stepHead: "Ahead",
+    ahead: (n) => many(n, "period", "periods"),
+    countHead: "Times",
+    within80: "Within the 80% interval",
+    within95: "Within the 95% interval",
+    errorHead: "Error against taking last year's figure",
+    errorLess: (percent) => `${percent}% less error`,
+    errorMore: (percent) => `${percent}% more error`,
+    errorSame: "the same error",
+    stepsHint:
+      "The 80% interval should hold about 80% of the figures, the 95% interval about 95%. Error: 1 is that of taking the same period of last year, below 1 is better.",
+    facts: "What this is made from",
+    brier: "Brier score of the probabilities",
+    brierBetter: (coin) => `0 is perfect, always saying 50% gets ${coin}: these are better than saying 50%.`,
+    brierWorse: (coin) => `0 is perfect, always saying 50% gets ${coin}: these are no better than saying 50%.`,
+    series: "Series (an indicator of a unit)",
+    forecasts: "Forecasts",
+    atTheTime: "of them made at the time",
+    hindcasts: "of them recalculated on past figures",
+    hindcastNote:
+      "Forecasts recalculated on past figures were made afterwards with the figures up to then only; nobody governed by them.",
+  },
   explanation: {
     title: "Explanations",
     states: [

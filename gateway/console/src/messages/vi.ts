@@ -258,6 +258,63 @@ const vi = {
     notFound: "Không có số liệu của chỉ tiêu này trong phạm vi của bạn.",
     met: "đã đạt, không cần thêm",
   },
+  accuracy: {
+    title: "Độ tin cậy của dự báo",
+    hint: "Các xác suất và dự báo trước đây đã đúng đến đâu khi có kết quả thực tế.",
+    see: "Xem đối chiếu",
+    question: "Dự báo chỉ tiêu này đã đúng đến đâu?",
+    lead: "Đối chiếu dự báo của ba năm gần nhất với kết quả thực tế, trong phạm vi của bạn; không tính số liệu của từng phường, xã, đặc khu.",
+    leadIndicator:
+      "Đối chiếu dự báo chỉ tiêu này trong ba năm gần nhất với kết quả thực tế, ở mọi đơn vị trong phạm vi của bạn.",
+    everything: "Xem mọi chỉ tiêu",
+    bin: (count: string, range: string, share: string) =>
+      `Trong ${count} lần nói xác suất ${range}, ${share} đã đạt kế hoạch.`,
+    step: (count: string, ahead: string, share: string) =>
+      `Chưa có kế hoạch nào có kết quả; trong ${count} số liệu được dự báo trước ${ahead} kỳ, ${share} nằm trong khoảng 80%.`,
+    none: "Chưa dự báo nào có kết quả thực tế để đối chiếu, nên chưa thể nói dự báo đúng hay sai.",
+    noPlans:
+      "Chưa có kế hoạch nào có kết quả kể từ khi được dự báo. Biểu đồ sẽ hiện khi kỳ kế hoạch đầu tiên kết thúc.",
+    few: "Mới có ít lần đối chiếu, chưa đủ để kết luận.",
+    chart: "Nói bao nhiêu, đạt bấy nhiêu?",
+    chartLabel: "Xác suất đã nói so với tỷ lệ đã đạt kế hoạch",
+    gap: (points: string) =>
+      `Tỷ lệ đạt thực tế lệch trung bình ${points} điểm % so với xác suất đã nói; càng gần đường chéo càng đúng.`,
+    stated: "Xác suất đã nói",
+    mean: "Trung bình",
+    met: "Tỷ lệ đã đạt",
+    times: "Số lần",
+    above: "đạt nhiều hơn đã nói",
+    below: "đạt ít hơn đã nói",
+    perfect: "Đúng hoàn toàn",
+    size: "Hình tròn càng lớn, càng nhiều lần",
+    cursor: "Rê, chạm hoặc dùng phím mũi tên để đọc từng điểm",
+    reading: (range: string, mean: string, count: string, share: string) =>
+      `Nói ${range} (trung bình ${mean}): ${count} lần, ${share} đã đạt`,
+    steps: "Đúng đến đâu khi dự báo càng xa",
+    stepHead: "Dự báo trước",
+    ahead: (n: string) => `${n} kỳ`,
+    countHead: "Số lần",
+    within80: "Nằm trong khoảng 80%",
+    within95: "Nằm trong khoảng 95%",
+    errorHead: "Sai số so với lấy số cùng kỳ",
+    errorLess: (percent: string) => `sai ít hơn ${percent}%`,
+    errorMore: (percent: string) => `sai nhiều hơn ${percent}%`,
+    errorSame: "sai như nhau",
+    stepsHint:
+      "Khoảng 80% nên chứa khoảng 80% số liệu thực tế, khoảng 95% nên chứa khoảng 95%. Sai số: 1 là chỉ lấy số cùng kỳ năm trước, dưới 1 là tốt hơn.",
+    facts: "Đối chiếu từ đâu",
+    brier: "Điểm Brier của xác suất",
+    brierBetter: (coin: string) =>
+      `0 là hoàn hảo, lúc nào cũng nói 50% thì được ${coin}: xác suất ở đây tốt hơn nói 50%.`,
+    brierWorse: (coin: string) =>
+      `0 là hoàn hảo, lúc nào cũng nói 50% thì được ${coin}: xác suất ở đây không tốt hơn nói 50%.`,
+    series: "Chuỗi số liệu (một chỉ tiêu của một đơn vị)",
+    forecasts: "Số lần dự báo",
+    atTheTime: "trong đó lập đúng thời điểm",
+    hindcasts: "trong đó tính lại trên số liệu quá khứ",
+    hindcastNote:
+      "Dự báo tính lại trên số liệu quá khứ được lập sau, chỉ dùng số liệu đến thời điểm đó; chưa ai dùng chúng để điều hành.",
+  },
   explanation: {
     title: "Giải trình",
     states: [
