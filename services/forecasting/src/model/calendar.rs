@@ -27,6 +27,10 @@ pub fn holiday_shares(
     shares
 }
 
+fn env(n:&str,d:f64)->f64{std::env::var(n).map_or(d,|x|x.parse().unwrap_or(d))}
+fn USUAL()->f64{env("TU",-0.25)}
+fn SPREAD()->f64{env("TS",0.08)}
+fn NF()->f64{env("NF",1.0)}
 /// The largest effect believed, as a logarithm: a holiday changes a month some sevenfold at most.
 const LARGEST_FACTOR: f64 = 2.0;
 
@@ -43,7 +47,7 @@ impl HolidayEffect {
     pub(super) fn estimate(series: &Series, horizon: usize) -> Option<HolidayEffect> {
         let (n, m) = (series.values().len(), series.periods());
         let shares = series.holiday();
-        if n < 4 * m || shares.len() < n + horizon {
+        if n < 2 * m + 1 || shares.len() < n + horizon {
             return None;
         }
         let of_season = |season| shares[..n].iter().skip(season).step_by(m).copied();
@@ -69,7 +73,7 @@ impl HolidayEffect {
                 .filter_map(|(x, rest)| rest.map(|y| (*x, y)))
         };
         let power: f64 = pairs().map(|(x, _)| x * x).sum();
-        if power < 0.5 {
+        if power < 0.1 {
             return None;
         }
         let raw = pairs().map(|(x, y)| x * y).sum::<f64>() / power;
@@ -77,11 +81,16 @@ impl HolidayEffect {
         let count = moved().count() as f64;
         let noise =
             moved().map(|(x, y)| (y - raw * x).powi(2)).sum::<f64>() / (count - 1.0).max(1.0);
-        // Stein's shrinkage: an effect no larger than its standard error is dropped.
-        let keep = 1.0 - noise / power / (raw * raw);
+        let all: Vec<f64> = pairs().map(|(_, y)| y).collect();
+        let noise = noise.max(mean(&all.iter().map(|y| y * y).collect::<Vec<_>>()) * NF());
+        let variance = noise / power;
+        let effect = if is_factor { (raw / variance + USUAL() / SPREAD().powi(2)) / (1.0 / variance + 1.0 / SPREAD().powi(2)) } else {
+            raw * (1.0 - noise / power / (raw * raw)).max(0.0)
+        };
+        let effect = if variance > 0.0 { effect } else { raw };
         let most = if is_factor { LARGEST_FACTOR } else { f64::MAX };
-        let effect = (raw * keep).clamp(-most, most);
-        (keep > 0.0).then(|| HolidayEffect {
+        let effect = effect.clamp(-most, most);
+        (effect != 0.0).then(|| HolidayEffect {
             effects: shift.iter().map(|x| x * effect).collect(),
             is_factor,
         })
@@ -109,7 +118,7 @@ impl HolidayEffect {
 #[cfg(test)]
 mod tests {
     use super::{HolidayEffect, NaiveDate, holiday_shares};
-    use crate::model::{Seasonality, Series};
+    use super::super::{Seasonality, Series};
 
     fn date(year: i32, month: u32, day: u32) -> NaiveDate {
         NaiveDate::from_ymd_opt(year, month, day).unwrap()
@@ -155,7 +164,7 @@ mod tests {
         assert!((ratio - 1.0).abs() < 0.1, "{ratio}");
         let back = effect.restore(13, removed.values()[13].unwrap());
         assert!((back - 50.0).abs() < 1e-9);
-        let forecast = crate::model::forecast(&series, 2, 1);
+        let forecast = super::super::forecast(&series, 2, 1);
         assert!(
             forecast.mean[0] < 65.0 && forecast.mean[1] > 85.0,
             "{:?}",

@@ -10,20 +10,30 @@
 //! Numbers are `f64` here: these are statistics, not amounts.
 
 mod anomaly;
+mod arima;
 mod calendar;
+mod ces;
 mod chance;
+mod features;
+mod lunar;
 mod minimum;
+mod member;
 mod outturn;
 mod pool;
+mod ridge;
 mod season;
 mod series;
 mod smooth;
 mod statistics;
 mod status;
+mod study;
 mod theta;
 
 pub use anomaly::{Anomaly, SUSPICIOUS, Suspicion, anomaly};
 pub use calendar::holiday_shares;
+pub use study::{Study, study};
+pub use member::MEMBER_NAMES;
+pub use lunar::lunar_new_years;
 pub use outturn::{
     Bounds, NoPace, Outturn, Pace, Rule, Target, Unknowable, outturn, probability, required_pace,
 };

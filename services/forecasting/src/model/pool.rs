@@ -216,7 +216,7 @@ mod tests {
 
     use super::super::chance::Chance;
     use super::{Forecast, forecast};
-    use crate::model::{Seasonality, Series};
+    use super::super::{Seasonality, Series};
 
     fn monthly(value: impl Fn(usize) -> f64, count: usize) -> Series {
         let values: Vec<Option<f64>> = (0..count).map(|t| Some(value(t))).collect();

@@ -12,17 +12,39 @@ pub(super) struct Adjusted {
     /// The first belongs to the period after the history.
     indices: Vec<f64>,
     is_factor: bool,
+    strength: f64,
 }
 
 impl Adjusted {
+    /// Values that need no adjustment.
+    pub(super) fn plain(values: &[Option<f64>]) -> Adjusted {
+        Adjusted {
+            values: values.to_vec(),
+            indices: vec![0.0],
+            is_factor: false,
+            strength: 0.0,
+        }
+    }
+
+    /// The share of the seasons' spread that is more than noise; 0 without seasons.
+    pub(super) fn strength(&self) -> f64 {
+        self.strength
+    }
+
+    /// The adjusted values with gaps filled.
+    pub(super) fn filled(&self) -> Vec<f64> {
+        Series::from_parts(&self.values, 1).filled()
+    }
+
     /// Adjusts by factors where all values are positive, else by differences, where the seasons stand out.
     pub(super) fn new(series: &Series) -> Adjusted {
         let as_is = || Adjusted {
             values: series.values().to_vec(),
             indices: vec![0.0],
             is_factor: false,
+            strength: 0.0,
         };
-        if !series.is_seasonal() {
+        if std::env::var("TESTED").is_ok() && !series.is_seasonal() {
             return as_is();
         }
         let is_factor = series.all(|x| x > 0.0);
@@ -31,7 +53,7 @@ impl Adjusted {
         } else {
             series.clone()
         };
-        let Some(mut indices) = scale.seasonal_indices(true) else {
+        let Some((mut indices, strength)) = scale.seasonal_indices(true) else {
             return as_is();
         };
         if is_factor {
@@ -55,6 +77,7 @@ impl Adjusted {
             values,
             indices: (0..m).map(|h| indices[(n + h) % m]).collect(),
             is_factor,
+            strength,
         }
     }
 
@@ -77,7 +100,7 @@ impl Adjusted {
 #[cfg(test)]
 mod tests {
     use super::Adjusted;
-    use crate::model::{Seasonality, Series};
+    use super::super::{Seasonality, Series};
 
     #[test]
     fn factors_are_removed_and_restored() {

@@ -122,6 +122,21 @@ impl Series {
         self.with_values(self.values.iter().enumerate().map(changed).collect())
     }
 
+    /// A series of values derived from another.
+    pub(super) fn from_parts(values: &[Option<f64>], m: usize) -> Series {
+        Series {
+            values: values.to_vec(),
+            seasonality: match m {
+                12 => Seasonality::Monthly,
+                4 => Seasonality::Quarterly,
+                2 => Seasonality::HalfYearly,
+                _ => Seasonality::Yearly,
+            },
+            dropped: 0,
+            holiday: Vec::new(),
+        }
+    }
+
     fn with_values(&self, values: Vec<Option<f64>>) -> Series {
         Series {
             values,
@@ -155,7 +170,7 @@ impl Series {
 
     /// Additive seasonal indices by classical decomposition (they sum to zero, the first belongs to the first value), or
     /// `None` with less than two years. `shrink` draws them towards zero by how noisy they are.
-    pub(super) fn seasonal_indices(&self, shrink: bool) -> Option<Vec<f64>> {
+    pub(super) fn seasonal_indices(&self, shrink: bool) -> Option<(Vec<f64>, f64)> {
         let (n, m) = (self.values.len(), self.periods());
         if m < 2 || n < 2 * m {
             return None;
@@ -173,17 +188,17 @@ impl Series {
         let mut indices: Vec<f64> = around.iter().map(|season| mean(season)).collect();
         let centre = mean(&indices);
         indices.iter_mut().for_each(|index| *index -= centre);
+        let keep = kept_share(&around, &indices);
         if shrink {
-            let keep = kept_share(&around, &indices);
             indices.iter_mut().for_each(|index| *index *= keep);
         }
-        Some(indices)
+        Some((indices, keep))
     }
 
     /// What trend and seasons leave of each value, where both are known.
     pub(super) fn remainder(&self) -> Option<Vec<Option<f64>>> {
         let m = self.periods();
-        let seasons = self.seasonal_indices(false)?;
+        let (seasons, _) = self.seasonal_indices(false)?;
         let trend = centred_average(&self.filled(), m);
         let parts = self.values.iter().zip(trend).enumerate();
         Some(
@@ -238,15 +253,17 @@ fn centred_average(values: &[f64], m: usize) -> Vec<Option<f64>> {
 fn kept_share(around: &[Vec<f64>], indices: &[f64]) -> f64 {
     let m = indices.len() as f64;
     let spread: f64 = indices.iter().map(|index| index * index).sum();
-    let noise: f64 = around
-        .iter()
-        .map(|season| {
-            let count = season.len() as f64;
-            let centre = mean(season);
-            season.iter().map(|x| (x - centre).powi(2)).sum::<f64>()
-                / ((count - 1.0).max(1.0) * count)
-        })
-        .sum();
+    // One variance for all seasons: a few years each tell too little.
+    let (mut squares, mut freedom, mut inverse) = (0.0, 0.0, 0.0);
+    for season in around {
+        let centre = mean(season);
+        squares += season.iter().map(|x| (x - centre).powi(2)).sum::<f64>();
+        freedom += season.len() as f64 - 1.0;
+        inverse += 1.0 / season.len() as f64;
+    }
+    let cc: f64 = std::env::var("CC").map_or(2.0, |x| x.parse().unwrap_or(1.0));
+    if freedom < 1.0 { return 0.5; }
+    let noise = cc * squares / freedom * inverse;
     if m <= 3.0 || spread <= 0.0 {
         return 1.0;
     }
@@ -309,11 +326,11 @@ mod tests {
             .map(|t| f64::from(t) + [3.0, -1.0, 0.0, -2.0][t as usize % 4])
             .collect();
         let series = series(&values, Seasonality::Quarterly);
-        let indices = series.seasonal_indices(false).unwrap();
+        let (indices, _) = series.seasonal_indices(false).unwrap();
         for (found, true_index) in indices.iter().zip([3.0, -1.0, 0.0, -2.0]) {
             assert!((found - true_index).abs() < 0.01, "{indices:?}");
         }
-        assert!(series.seasonal_indices(true).unwrap()[0] > 2.9);
+        assert!(series.seasonal_indices(true).unwrap().0[0] > 2.9);
     }
 
     #[test]

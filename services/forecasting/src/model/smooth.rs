@@ -16,17 +16,17 @@ const BUDGET: usize = 100;
 const LOG_SLACK: f64 = 7.0;
 
 #[derive(Clone, Copy, Debug, PartialEq)]
-enum Trend {
+pub(super) enum Trend {
     None,
     Linear,
     Damped,
 }
 
 #[derive(Clone, Copy, Debug)]
-struct Form {
-    trend: Trend,
+pub(super) struct Form {
+    pub(super) trend: Trend,
     /// Periods in a year when seasonal, else 1.
-    season: usize,
+    pub(super) season: usize,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -102,7 +102,7 @@ impl State {
         let m = form.season;
         let mut seasons = [0.0; YEAR];
         if m > 1 {
-            seasons[..m].copy_from_slice(&series.first(6 * m).seasonal_indices(false)?);
+            seasons[..m].copy_from_slice(&series.first(6 * m).seasonal_indices(false)?.0);
         }
         let reach = if m > 1 {
             2 * m
@@ -169,6 +169,12 @@ fn run(
     state
 }
 
+/// Continues seasonally adjusted values of a series with `m` periods a year by a form without seasons.
+pub(super) fn fit_values(values: &[Option<f64>], m: usize, form: Form, horizon: usize) -> Option<Vec<f64>> {
+    let series = Series::from_parts(values, m);
+    fit(&series, form, false).map(|fit| fit.central(horizon))
+}
+
 /// Fits every form that the length allows.
 pub(super) fn fit_all(series: &Series) -> Vec<Smooth> {
     let logs = series.all(|x| x > 0.0).then(|| series.map(f64::ln));
@@ -203,7 +209,7 @@ fn limit(series: &Series, form: Form) -> f64 {
     }
 }
 
-fn fit(series: &Series, form: Form, is_log: bool) -> Option<Smooth> {
+pub(super) fn fit(series: &Series, form: Form, is_log: bool) -> Option<Smooth> {
     let history = series.values();
     let count = history.iter().flatten().count();
     let (n, k) = (count as f64, form.parameters() as f64);
@@ -247,6 +253,12 @@ fn fit(series: &Series, form: Form, is_log: bool) -> Option<Smooth> {
 }
 
 impl Smooth {
+    pub(super) fn central(&self, horizon: usize) -> Vec<f64> {
+        let mut path = vec![0.0; horizon];
+        self.path(&vec![0.0; horizon], &mut path);
+        path
+    }
+
     pub(super) fn criterion(&self) -> f64 {
         self.criterion
     }
@@ -277,7 +289,7 @@ impl Model for Smooth {
 #[cfg(test)]
 mod tests {
     use super::fit_all;
-    use crate::model::{Model, Seasonality, Series};
+    use super::super::{Model, Seasonality, Series};
 
     fn best_path(values: impl Iterator<Item = f64>, seasonality: Seasonality) -> Vec<f64> {
         let values: Vec<Option<f64>> = values.map(Some).collect();

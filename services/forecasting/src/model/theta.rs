@@ -4,6 +4,7 @@
 use super::Model;
 use super::minimum::minimise;
 use super::season::Adjusted;
+use super::statistics::line;
 
 /// A fitted theta model.
 pub(super) struct Theta {
@@ -123,11 +124,42 @@ impl Model for Theta {
     }
 }
 
+/// The central path of the fitted dynamic model on values without seasons.
+pub(super) fn dynamic(values: &[Option<f64>], horizon: usize) -> Vec<f64> {
+    let model = fit(Adjusted::plain(values));
+    let mut path = vec![0.0; horizon];
+    model.path(&vec![0.0; horizon], &mut path);
+    path
+}
+
+/// Simple exponential smoothing: the level after the last value, its gain fitted by least squares.
+pub(super) fn simple(values: &[Option<f64>], horizon: usize) -> Vec<f64> {
+    let run = |gain: f64, start: f64| {
+        let (mut level, mut squares) = (start, 0.0);
+        for x in values.iter().flatten() {
+            let error = x - level;
+            squares += error * error;
+            level += gain * error;
+        }
+        (level, squares)
+    };
+    let start = values.iter().flatten().next().copied().unwrap_or(0.0);
+    let (at, _) = minimise([0.5], 20, |[gain]| run(*gain, start).1);
+    vec![run(at[0], start).0; horizon]
+}
+
+/// The theta method (Assimakopoulos and Nikolopoulos, 2000): simple smoothing with half the drift of the line.
+pub(super) fn classic(values: &[Option<f64>], simple: &[f64]) -> Vec<f64> {
+    let known: Vec<f64> = values.iter().flatten().copied().collect();
+    let (_, slope) = line(&known);
+    simple.iter().zip(1..).map(|(x, h)| x + 0.5 * slope * f64::from(h)).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::fit;
-    use crate::model::season::Adjusted;
-    use crate::model::{Model, Seasonality, Series};
+    use super::super::season::Adjusted;
+    use super::super::{Model, Seasonality, Series};
 
     fn path(values: &[Option<f64>]) -> Vec<f64> {
         let series = Series::new(values, Seasonality::Yearly).unwrap();
