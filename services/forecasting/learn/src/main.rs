@@ -1,4 +1,5 @@
-//! `learn forecast TRAIN OUT`: forecasts each series of a file.
+//! `learn forecast TRAIN OUT` forecasts each series of a file; `learn study TRAIN ORIGINS OUT` writes what `learn.py`
+//! learns from.
 
 mod table;
 
@@ -6,6 +7,7 @@ use std::{
     env,
     fs::File,
     io::{BufWriter, Error, Result, Write},
+    ops::Range,
     path::Path,
 };
 
@@ -18,7 +20,7 @@ fn main() -> Result<()> {
     match words[..] {
         ["study", from, origins, to] => study_all(Path::new(from), origins.parse().map_err(Error::other)?, Path::new(to)),
         ["forecast", from, to] => forecast_all(Path::new(from), Path::new(to)),
-        _ => Err(Error::other("usage: learn forecast TRAIN OUT")),
+        _ => Err(Error::other("usage: learn forecast TRAIN OUT | study TRAIN ORIGINS OUT")),
     }
 }
 
@@ -31,38 +33,52 @@ fn forecast_all(from: &Path, to: &Path) -> Result<()> {
     out.flush()
 }
 
-/// Writes what the members say at the end of each history and at earlier origins.
+/// Lengths to which histories are cut, so that short ones are learned from, too.
+const SHORT: [usize; 8] = [5, 7, 9, 13, 17, 21, 26, 31];
+
+/// Writes what the members say at the end of each history, at earlier origins, and of a short rest of it.
 fn study_all(from: &Path, origins: usize, to: &Path) -> Result<()> {
     let mut out = BufWriter::new(File::create(to)?);
-    writeln!(out, "series_id,origin,m,h,n,member,values")?;
-    for line in lines(from)? {
+    writeln!(out, "series_id,origin,m,h,n,cut,member,values")?;
+    for (index, line) in lines(from)?.enumerate() {
         let question = question(&line?)?;
-        let whole = question.values.len();
+        let m = question.seasonality.periods();
         for origin in 0..origins {
             let back = origin * question.horizon.div_ceil(2);
-            let Some(length) = whole.checked_sub(back) else { break };
-            let m = question.seasonality.periods();
-            if origin > 0 && length < 2 * m + 5 {
+            let whole = question.values.len();
+            let Some(length) = whole.checked_sub(back).filter(|&n| origin == 0 || n >= 2 * m + 5) else {
                 break;
-            }
-            let Some(series) = question.series(length) else { break };
-            let found = study(&series, question.horizon);
-            let rows = MEMBER_NAMES.iter().zip(&found.members).chain(std::iter::once((&"features", &found.features)));
-            for (name, values) in rows {
-                let (id, h) = (&question.id, question.horizon);
-                write!(out, "{id},{origin},{m},{h},{length},{name},")?;
-                for (at, x) in values.iter().enumerate() {
-                    write!(out, "{}{x:.7e}", if at > 0 { " " } else { "" })?;
-                }
-                writeln!(out)?;
-            }
+            };
+            study_part(&question, 0..length, origin, &mut out)?;
+        }
+        if origins > 1 {
+            let short = SHORT[index % SHORT.len()];
+            let start = question.values.len().saturating_sub(short);
+            study_part(&question, start..question.values.len(), 9, &mut out)?;
         }
     }
     out.flush()
 }
 
+fn study_part(question: &Question, part: Range<usize>, origin: usize, out: &mut impl Write) -> Result<()> {
+    let Some(series) = question.series(part.clone()) else {
+        return Ok(());
+    };
+    let found = study(&series, question.horizon);
+    let rows = MEMBER_NAMES.iter().zip(&found.members);
+    for (name, values) in rows.chain(std::iter::once((&"features", &found.features))) {
+        let (id, h, m) = (&question.id, question.horizon, series.periods());
+        write!(out, "{id},{origin},{m},{h},{},{},{name},", part.end, part.start)?;
+        for (at, x) in values.iter().enumerate() {
+            write!(out, "{}{x:.7e}", if at > 0 { " " } else { "" })?;
+        }
+        writeln!(out)?;
+    }
+    Ok(())
+}
+
 fn answer(question: &Question, out: &mut impl Write) -> Result<()> {
-    let Some(series) = question.series(question.values.len()) else {
+    let Some(series) = question.series(0..question.values.len()) else {
         return Ok(());
     };
     let forecast = forecast(&series, question.horizon, 1);

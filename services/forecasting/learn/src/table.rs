@@ -3,10 +3,11 @@
 use std::{
     fs::File,
     io::{BufRead, BufReader, Error, ErrorKind, Read, Result},
+    ops::Range,
     path::Path,
 };
 
-use chrono::NaiveDate;
+use chrono::{Months, NaiveDate};
 use flate2::read::MultiGzDecoder;
 use model::{Seasonality, Series, holiday_shares, lunar_new_years};
 
@@ -69,11 +70,12 @@ pub fn question(line: &str) -> Result<Question> {
 }
 
 impl Question {
-    /// The series that the model takes, of the first `length` values.
-    pub fn series(&self, length: usize) -> Option<Series> {
-        let values = self.values.get(..length)?;
+    /// The series that the model takes, of a part of the values.
+    pub fn series(&self, part: Range<usize>) -> Option<Series> {
+        let values = self.values.get(part.clone())?;
         let series = Series::new(values, self.seasonality).ok()?;
-        let Some(start) = self.start else {
+        let start = self.start.and_then(|start| start.checked_add_months(Months::new(u32::try_from(part.start).ok()?)));
+        let Some(start) = start else {
             return Some(series);
         };
         let months = values.len() + self.horizon;

@@ -27,10 +27,12 @@ pub fn holiday_shares(
     shares
 }
 
-fn env(n:&str,d:f64)->f64{std::env::var(n).map_or(d,|x|x.parse().unwrap_or(d))}
-fn USUAL()->f64{env("TU",-0.25)}
-fn SPREAD()->f64{env("TS",0.08)}
-fn NF()->f64{env("NF",1.0)}
+/// What a holiday usually does to a month, as a logarithm: the median over Vietnamese series of trade.
+const USUAL: f64 = -0.25;
+
+/// How much that differs between series, as a standard deviation.
+const SPREAD: f64 = 0.08;
+
 /// The largest effect believed, as a logarithm: a holiday changes a month some sevenfold at most.
 const LARGEST_FACTOR: f64 = 2.0;
 
@@ -43,7 +45,7 @@ pub(super) struct HolidayEffect {
 
 impl HolidayEffect {
     /// Regresses what trend and seasons leave on the holiday's shift from its usual place; `None` without holiday, with
-    /// fewer than four years, or when the effect cannot be told from noise.
+    /// two years or less, or where it hardly moved.
     pub(super) fn estimate(series: &Series, horizon: usize) -> Option<HolidayEffect> {
         let (n, m) = (series.values().len(), series.periods());
         let shares = series.holiday();
@@ -78,19 +80,22 @@ impl HolidayEffect {
         }
         let raw = pairs().map(|(x, y)| x * y).sum::<f64>() / power;
         let moved = || pairs().filter(|(x, _)| x.abs() > 0.05);
-        let count = moved().count() as f64;
-        let noise =
-            moved().map(|(x, y)| (y - raw * x).powi(2)).sum::<f64>() / (count - 1.0).max(1.0);
-        let all: Vec<f64> = pairs().map(|(_, y)| y).collect();
-        let noise = noise.max(mean(&all.iter().map(|y| y * y).collect::<Vec<_>>()) * NF());
+        let mean_square = |squares: f64, count: f64| squares / count.max(1.0);
+        let near = moved().map(|(x, y)| (y - raw * x).powi(2)).sum();
+        let all = pairs().map(|(_, y)| y * y).sum();
+        let noise = mean_square(near, moved().count() as f64 - 1.0).max(mean_square(all, pairs().count() as f64));
         let variance = noise / power;
-        let effect = if is_factor { (raw / variance + USUAL() / SPREAD().powi(2)) / (1.0 / variance + 1.0 / SPREAD().powi(2)) } else {
-            raw * (1.0 - noise / power / (raw * raw)).max(0.0)
+        let effect = if is_factor {
+            // Drawn to the usual effect by how uncertain it is.
+            let trust = SPREAD * SPREAD / (SPREAD * SPREAD + variance);
+            USUAL + trust * (raw - USUAL)
+        } else {
+            // Stein's shrinkage: an effect no larger than its standard error is dropped.
+            raw * (1.0 - variance / (raw * raw)).max(0.0)
         };
-        let effect = if variance > 0.0 { effect } else { raw };
         let most = if is_factor { LARGEST_FACTOR } else { f64::MAX };
         let effect = effect.clamp(-most, most);
-        (effect != 0.0).then(|| HolidayEffect {
+        (effect.is_finite() && effect != 0.0).then(|| HolidayEffect {
             effects: shift.iter().map(|x| x * effect).collect(),
             is_factor,
         })

@@ -6,6 +6,8 @@ use std::f64::consts::TAU;
 pub(super) struct Chance {
     state: u64,
     spare: Option<f64>,
+    /// Bits not used yet, ten at a time.
+    rest: (u64, u32),
 }
 
 impl Chance {
@@ -13,6 +15,7 @@ impl Chance {
         Chance {
             state: seed,
             spare: None,
+            rest: (0, 0),
         }
     }
 
@@ -37,6 +40,16 @@ impl Chance {
         let (sin, cos) = (TAU * self.uniform()).sin_cos();
         self.spare = Some(radius * sin);
         radius * cos
+    }
+
+    /// A number below 1024.
+    pub(super) fn ten_bits(&mut self) -> usize {
+        if self.rest.1 == 0 {
+            self.rest = (self.bits(), 6);
+        }
+        let (bits, left) = self.rest;
+        self.rest = (bits >> 10, left - 1);
+        usize::from((bits & 1023) as u16)
     }
 
     /// One of the values, all equally likely.

@@ -26,6 +26,7 @@ pub(super) fn features(series: &Series, adjusted: &Adjusted) -> ([f64; FEATURES]
     let off_line = square_root_mean(&rest).max(1e-9);
     let recent = square_root_mean(&around[around.len() - around.len().min(around.len() / 3 + 2)..]).max(0.02 * change);
     let last = changes.last().map_or(0.0, |c| (c - drift).abs() / change);
+    let range = x.iter().copied().fold(f64::MIN, f64::max) - x.iter().copied().fold(f64::MAX, f64::min);
     let features = [
         ((n / m).ln() - 1.5).clamp(-2.0, 2.0),
         2.0 * adjusted.strength() - 1.0,
@@ -38,7 +39,7 @@ pub(super) fn features(series: &Series, adjusted: &Adjusted) -> ([f64; FEATURES]
         (last - 1.0).clamp(-1.0, 3.0),
         ((off_line / change).ln() - 0.5).clamp(-2.0, 2.0),
     ];
-    (features, Scales { change, robust, off_line, recent, drift, is_log })
+    (features, Scales { change, robust, off_line, recent, drift, range, is_log })
 }
 
 /// Sizes in the working scale: logarithms where all values are positive.
@@ -48,6 +49,7 @@ pub(super) struct Scales {
     pub(super) off_line: f64,
     pub(super) recent: f64,
     pub(super) drift: f64,
+    pub(super) range: f64,
     pub(super) is_log: bool,
 }
 

@@ -4,17 +4,21 @@ use super::arima::{self, Difference};
 use super::season::Adjusted;
 use super::series::Series;
 use super::smooth::{self, Form, Smooth, Trend};
-use super::statistics::mean;
-use super::{ces, ridge, theta};
+use super::statistics::{mean, quantile};
+use super::{ces, coarse, ridge, theta};
 
 /// How many members there are.
-pub(super) const MEMBERS: usize = 16;
+pub(super) const MEMBERS: usize = 28;
 
 /// What they are called.
 pub const MEMBER_NAMES: [&str; MEMBERS] = [
     "naive", "drift", "ses", "damped", "damped-log", "theta", "dotm", "ces", "ridge", "ridge-long",
     "ets", "ets-log", "airline", "sarma", "year-ago", "year-mean",
+    "quarter", "year", "calm-theta", "calm-ridge", "calm-damped", "smooth", "linear", "ridge-raw", "quarter-raw", "calm-ridge-raw", "smooth-calm", "median",
 ];
+
+/// Those whose median is the last member.
+const CORE: [usize; 13] = [3, 4, 5, 6, 7, 8, 10, 11, 12, 13, 21, 23, 26];
 
 /// The central paths of all members; one that cannot be fitted follows `theta`.
 pub(super) fn paths(series: &Series, adjusted: &Adjusted, horizon: usize) -> Vec<Vec<f64>> {
@@ -38,7 +42,6 @@ pub(super) fn paths(series: &Series, adjusted: &Adjusted, horizon: usize) -> Vec
         }
     };
     let working = logs.as_ref().unwrap_or(&filled);
-    let level = Form { trend: Trend::None, season: 1 };
     let damped = Form { trend: Trend::Damped, season: 1 };
     let plain = |form| smooth::fit_values(calm, m, form, horizon);
     let ses = theta::simple(calm, horizon);
@@ -54,9 +57,10 @@ pub(super) fn paths(series: &Series, adjusted: &Adjusted, horizon: usize) -> Vec
             path
         }
     };
-    let _ = level;
     let n = filled.len();
-    let candidates: [Option<Vec<f64>>; MEMBERS] = [
+    let still_values = coarse::calmed(working);
+    let still: Vec<Option<f64>> = still_values.iter().copied().map(Some).collect();
+    let candidates: [Option<Vec<f64>>; MEMBERS - 1] = [
         Some(back(vec![last; horizon])),
         Some(back(exp(drift(working, horizon)))),
         Some(back(ses.clone())),
@@ -73,9 +77,27 @@ pub(super) fn paths(series: &Series, adjusted: &Adjusted, horizon: usize) -> Vec
         arima::path(&whole_logs, m, Difference::Seasonal, horizon).map(whole_exp),
         (n >= m && m > 1).then(|| (0..horizon).map(|h| whole[n - m + h % m]).collect()),
         Some(back(vec![mean(&filled[n.saturating_sub(m.max(3))..]); horizon])),
+        coarse::path(working, 3.min(m), horizon).map(|path| back(exp(path))),
+        coarse::path(working, m, horizon).map(|path| back(exp(path))),
+        Some(back(exp(theta::classic(&still, &theta::simple(&still, horizon))))),
+        ridge::path(&still_values, lags, horizon).map(|path| back(exp(path))),
+        smooth::fit_values(&still, m, damped, horizon).map(|path| back(exp(path))),
+        average(&smooth::fit_all(series), horizon),
+        smooth::fit_values(calm, m, Form { trend: Trend::Linear, season: 1 }, horizon).map(back),
+        ridge::path(&filled, lags, horizon).map(back),
+        coarse::path(&filled, 3.min(m), horizon).map(back),
+        ridge::path(&coarse::calmed(&filled), lags, horizon).map(back),
+        average(&smooth::fit_all(&Series::from_parts(calm, 1)), horizon).map(back),
     ];
     let spare = candidates[5].clone().unwrap_or_default();
-    candidates.into_iter().map(|path| path.unwrap_or_else(|| spare.clone())).collect()
+    let mut paths: Vec<Vec<f64>> =
+        candidates.into_iter().map(|path| path.unwrap_or_else(|| spare.clone())).collect();
+    let middle = |step: usize| {
+        let mut values: Vec<f64> = CORE.iter().map(|&member| paths[member][step]).collect();
+        quantile(&mut values, 0.5)
+    };
+    paths.push((0..horizon).map(middle).collect());
+    paths
 }
 
 fn range(values: &[f64]) -> (f64, f64) {

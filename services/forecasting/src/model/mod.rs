@@ -14,12 +14,16 @@ mod arima;
 mod calendar;
 mod ces;
 mod chance;
+mod coarse;
 mod features;
+mod learned;
 mod lunar;
+mod marginal;
 mod minimum;
 mod member;
 mod outturn;
 mod pool;
+mod rare;
 mod ridge;
 mod season;
 mod series;
@@ -37,7 +41,7 @@ pub use lunar::lunar_new_years;
 pub use outturn::{
     Bounds, NoPace, Outturn, Pace, Rule, Target, Unknowable, outturn, probability, required_pace,
 };
-pub use pool::{Forecast, Interval, forecast};
+pub use pool::{Basis, Forecast, Interval, forecast};
 pub use series::{Seasonality, Series, Unforecastable};
 pub use status::{Evidence, Status, Thresholds, status};
 

@@ -38,22 +38,19 @@ impl Adjusted {
 
     /// Adjusts by factors where all values are positive, else by differences, where the seasons stand out.
     pub(super) fn new(series: &Series) -> Adjusted {
-        let as_is = || Adjusted {
-            values: series.values().to_vec(),
-            indices: vec![0.0],
-            is_factor: false,
-            strength: 0.0,
-        };
-        if std::env::var("TESTED").is_ok() && !series.is_seasonal() {
-            return as_is();
-        }
+        let as_is = || Adjusted::plain(series.values());
         let is_factor = series.all(|x| x > 0.0);
         let scale = if is_factor {
             series.map(f64::ln)
         } else {
             series.clone()
         };
-        let Some((mut indices, strength)) = scale.seasonal_indices(true) else {
+        let given = || {
+            let scale = |&x: &f64| if is_factor { x.max(1e-6).ln() } else { x };
+            let given = series.given_seasons();
+            (!given.is_empty()).then(|| (given.iter().map(scale).collect(), 1.0))
+        };
+        let Some((mut indices, strength)) = scale.seasonal_indices(true).or_else(given) else {
             return as_is();
         };
         if is_factor {
