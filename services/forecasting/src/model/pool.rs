@@ -20,6 +20,9 @@ const SIMPLE: usize = 4;
 /// The change between periods that is assumed where the history is too short to tell, as a share of the level.
 const UNKNOWN_CHANGE: f64 = 0.15;
 
+/// How much wider ranges are when none of the last year was reported.
+const GAP: f64 = 0.25;
+
 /// The largest range is this many times what the history ranged over.
 const LARGEST_RANGE: f64 = 2.0;
 
@@ -184,7 +187,7 @@ fn combined(series: &Series, horizon: usize, chance: &mut Chance) -> Forecast {
 fn calibrated(series: &Series, course: &Course) -> Vec<Marginal> {
     let learned = learned::of(series.periods());
     let scales = &course.scales;
-    let widening = 1.0 + series.recent_gaps();
+    let widening = 1.0 + GAP * series.recent_gaps();
     let steps = course.mean.iter().zip(&course.disagreement).enumerate();
     steps
         .map(|(step, (&centre, &apart))| {
