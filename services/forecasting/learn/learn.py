@@ -28,18 +28,25 @@ FOLDS = 5
 ORIGINS = 3
 CUT = 9  # the "origin" of histories that were cut short
 # Each set with its weight in the loss of the course and of the ranges.
-SETS = {
-    "monthly": {"m4s_monthly": (1, 1), "m1_monthly": (1, 1), "tourism_monthly": (0.5, 0.5), "vn_monthly": (1.2, 2),
-                "vn_gaps": (0.4, 0.4)},
-    "quarterly": {"m4_quarterly": (1, 1), "m3_quarterly": (1, 1)},
-    "yearly": {"m4_yearly": (1, 1), "m3_yearly": (1, 1)},
-}
-UNUSED = {"monthly": (), "quarterly": (),
-          "yearly": ("ets", "ets-log", "airline", "sarma", "year-ago", "year", "calm-ridge-raw", "quarter-raw")}
+MONTHLY = {"m4s_monthly": (1, 1), "m1_monthly": (1, 1), "tourism_monthly": (0.5, 0.5), "vn_monthly": (1.2, 1.7),
+           "vn_gaps": (0.4, 0.4)}
+QUARTERLY = {"m4_quarterly": (1, 1), "m3_quarterly": (1, 1)}
+YEARLY = {"m4_yearly": (1, 1), "m3_yearly": (1, 1)}
+SETS = {"monthly": MONTHLY, "quarterly": QUARTERLY, "yearly": YEARLY,
+        "short-monthly": MONTHLY, "short-quarterly": QUARTERLY, "short-yearly": YEARLY}
+SEASONAL = ("year-ago", "year", "calm-ridge-raw", "quarter-raw")
+UNUSED = {"yearly": SEASONAL, "short-yearly": SEASONAL}
+# What every series gives to these members, evenly, whatever the gate says: mixed in afterwards, as learning with it would
+# only push the gate the other way.
+CORE = ("damped", "damped-log", "theta", "dotm", "ces", "ridge", "ets", "ets-log", "airline", "sarma", "smooth",
+        "ridge-raw", "smooth-calm")
+SHARE = 0.3
 RIDGE = 1e-3
+RANGE_RIDGE = 4e-3
+FARTHEST = 2.0
 LEVELS = np.array([-3.1, -2.576, -1.96, -1.645, -1.2816, -0.6745, 0, 0.6745, 1.2816, 1.645, 1.96, 2.576, 3.1])
 STEPS = np.array([1, 2, 4, 7, 13])
-LARGEST_FACTOR, LARGEST_RANGE, GAP = 2.5, 2.0, 0.25
+LARGEST_ROOT, LARGEST_RANGE, GAP = 3.5, 2.0, 0.25
 
 
 def rows(path):
@@ -94,7 +101,8 @@ class Sample:
         self.unit = np.nanmax(np.abs(part)) or 1.0
         recent = part[-max(m, 2):]
         self.gaps = np.isnan(recent).mean()
-        self.trust = {0: 1.0, CUT: 0.3}.get(origin, 0.7)
+        self.is_short = end - cut < (2 * m + 5 if m > 1 else 10)
+        self.trust = 0.7 if 0 < origin < CUT else 1.0
         self.members = {}
 
 
@@ -150,6 +158,11 @@ def reach(step, m):
     return np.log((step + 1) / (m / 2 + 1)) / 2
 
 
+def shares(names):
+    core = np.isin(names, CORE)
+    return SHARE * core / core.sum()
+
+
 def weights(table, block):
     z = (block.X @ table[:, :-1].T)[:, :, None] + table[:, -1][None, :, None] * block.reach
     w = np.exp(z - z.max(1, keepdims=True))
@@ -172,17 +185,22 @@ def learn_gate(samples, names, sets):
         gradient = np.c_[dz.sum(2).T @ block.X, (dz * block.reach).sum((0, 2))]
         return loss + (penalty * table ** 2).sum(), (gradient + 2 * penalty * table).ravel()
 
-    found = minimize(cost, np.zeros(shape).ravel(), jac=True, method="L-BFGS-B", options={"maxiter": 200})
+    found = minimize(cost, np.zeros(shape).ravel(), jac=True, method="L-BFGS-B", options={"maxiter": 150})
     return found.x.reshape(shape)
 
 
 def apply_gate(table, samples, names, sets):
     block = Block(samples, names, sets)
-    w = weights(table, block)
+    w = shares(names)[None, :, None] + (1 - SHARE) * weights(table, block)
     f = (w * block.F).sum(1)
     apart = np.sqrt((w * (block.F - f[:, None, :]) ** 2).sum(1))
     for i, s in enumerate(samples):
         s.f, s.apart = f[i, :s.h], apart[i, :s.h]
+
+
+def grown(off):
+    """A factor whose root is linear: less skewed than an exponential, and never negative."""
+    return np.clip(1 + off / 2, 0.01, LARGEST_ROOT) ** 2
 
 
 class Errors:
@@ -222,14 +240,14 @@ class Errors:
             self.judge[here] = np.average(score[here], weights=self.w[here])
 
     def bound(self, off):
-        return np.where(self.factor, self.f * np.exp(np.clip(off, -2 * LARGEST_FACTOR, LARGEST_FACTOR)), self.f + self.unit * off)
+        return np.where(self.factor, self.f * grown(off), self.f + self.unit * off)
 
     def scale(self, row):
         return np.minimum(self.change * np.exp(np.clip(self.X @ row, -6, 6)), self.most)
 
     def deviations(self, row):
-        ratio = np.where(self.factor, np.maximum(self.y, 1e-9 * np.abs(self.f)) / np.where(self.factor, self.f, 1), 1)
-        off = np.where(self.factor, np.log(ratio), (self.y - self.f) / self.unit)
+        ratio = np.where(self.factor, np.maximum(self.y, 0) / np.where(self.factor, self.f, 1), 1)
+        off = np.where(self.factor, 2 * (np.sqrt(ratio) - 1), (self.y - self.f) / self.unit)
         return off / self.scale(row)
 
 
@@ -239,7 +257,7 @@ def learn_scale(errors, seen):
     unit, factor, change = errors.unit[seen], errors.factor[seen], errors.change[seen]
     weight = errors.w[seen] / errors.q[seen] / errors.judge[seen]
     count = X.shape[1]
-    penalty = np.full(count, 2e-4)
+    penalty = np.full(count, RANGE_RIDGE)
     penalty[0] = 0
 
     def cost(flat):
@@ -248,11 +266,14 @@ def learn_scale(errors, seen):
         total, gradient, of_ends = (penalty * row ** 2).sum(), 2 * penalty * row, np.zeros(4)
         for end, (sign, alpha, share) in enumerate(((-1, 0.05, 1), (1, 0.05, 1), (-1, 0.2, 0.5), (1, 0.2, 0.5))):
             off = sign * ends[end] * scale
-            grown = np.exp(np.clip(off, -2 * LARGEST_FACTOR, LARGEST_FACTOR))
-            bound = np.where(factor, f * grown, f + unit * off)
+            root = np.clip(1 + off / 2, 0.01, LARGEST_ROOT)
+            bound = np.where(factor, f * root ** 2, f + unit * off)
             beyond = np.maximum(sign * (y - bound), 0)
+            # No range should stretch to hold what is that far off.
+            missed = np.where(beyond < FARTHEST * sign * (bound - f), beyond > 0, 0)
+            beyond = np.minimum(beyond, FARTHEST * sign * (bound - f))
             total += (share * weight * (sign * (bound - f) + 2 / alpha * beyond)).sum()
-            slope = share * weight * sign * (1 - 2 / alpha * (beyond > 0)) * np.where(factor, f * grown, unit) * off
+            slope = share * weight * sign * (1 - 2 / alpha * missed) * np.where(factor, f * root, unit) * off
             gradient, of_ends[end] = gradient + slope @ X, slope.sum()
         return total, np.r_[gradient, of_ends]
 
@@ -276,32 +297,38 @@ def learn_quantiles(errors, row, seen):
     return np.array(table)
 
 
-def normal_scores(errors, row, quantiles):
-    deviation = errors.deviations(row)
-    at = np.searchsorted(STEPS, errors.step + 1, side="right") - 1
-    scores = np.empty(len(deviation))
-    for line in range(len(STEPS)):
-        here = at == line
-        scores[here] = np.interp(deviation[here], quantiles[line] + 1e-9 * np.arange(len(LEVELS)), LEVELS)
-    return scores
-
-
-def learn_dependence(errors, scores, seen):
-    """What steps share, and what walks at random, by the likelihood of a normal copula."""
+def learn_dependence(samples, errors, tables, draws=200, most=1200):
+    """What steps share, and what walks at random, by how well sums of some quarters (or years) are foretold."""
+    chance = np.random.default_rng(1)
+    m = samples[0].m
+    sums = sorted({m * quarter // 4 for quarter in (1, 2, 3, 4)}) if m > 1 else [2, 4, 6]
+    starts = np.flatnonzero(np.r_[True, np.diff(errors.sample) > 0])
+    parts = [(a, b) for a, b in zip(starts, np.r_[starts[1:], len(errors.sample)])
+             if b - a == samples[errors.sample[a]].h]
+    parts = [parts[i] for i in chance.permutation(len(parts))[:most]]
+    steps = max(s.h for s in samples)
+    common, own = chance.normal(size=(draws, 1)), chance.normal(size=(draws, steps))
+    walk = np.cumsum(chance.normal(size=(draws, steps)), 1) / np.sqrt(np.arange(1, steps + 1))
+    line = np.searchsorted(STEPS, np.arange(1, steps + 1), side="right") - 1
+    scale = np.zeros(len(errors.y))
+    for fold in range(FOLDS):
+        scale = np.where(errors.fold == fold, errors.scale(tables[fold][1]), scale)
     best = (np.inf, 0.0, 0.0)
-    groups = {}
-    for i in np.unique(errors.sample[seen]):
-        here = np.flatnonzero(errors.sample == i)
-        groups.setdefault(tuple(errors.step[here]), []).append(here)
-    for shared in np.arange(0, 0.61, 0.05):
-        for walking in np.arange(0, 0.96 - shared, 0.05):
+    for shared in (0.0, 0.1, 0.2, 0.3):
+        for walking in np.arange(0.1, 0.96 - shared, 0.15):
+            z = np.sqrt(shared) * common + np.sqrt(walking) * walk + np.sqrt(1 - shared - walking) * own
+            drawn = [[np.interp(z[:, j], LEVELS, tables[fold][2][line[j]]) for j in range(steps)] for fold in range(FOLDS)]
             total = 0.0
-            for steps, members in groups.items():
-                h = np.array(steps) + 1.0
-                R = shared + walking * np.sqrt(np.minimum.outer(h, h) / np.maximum.outer(h, h))
-                np.fill_diagonal(R, 1)
-                z, w = scores[np.array(members)], errors.w[[m[0] for m in members]] * len(h)
-                total += (w * (np.linalg.slogdet(R)[1] + (z @ np.linalg.inv(R) * z).sum(1) - (z * z).sum(1))).sum()
+            for a, b in parts:
+                s = samples[errors.sample[a]]
+                off = np.array(drawn[s.fold][:s.h]).T * scale[a:b]
+                values = np.where(errors.factor[a:b], s.f * grown(off), s.f + s.unit * off)
+                for count in sums:
+                    if count > s.h:
+                        continue
+                    found, true = values[:, :count].sum(1), s.y[:count].sum()
+                    crps = np.abs(found - true).mean() - np.abs(found - np.roll(found, draws // 2)).mean() / 2
+                    total += errors.w[a] / errors.q[a] / errors.judge[a] * crps / count
             best = min(best, (total, shared, walking))
     return best[1:]
 
@@ -332,12 +359,19 @@ pub(super) struct Learned {
     pub(super) walking: f64,
 }
 
-/// The table for series with so many periods a year.
-pub(super) fn of(periods: usize) -> &'static Learned {
-    match periods {
-        0 | 1 => &YEARLY,
-        2..=6 => &QUARTERLY,
-        _ => &MONTHLY,
+/// What every series gives to the members of the core, whatever the gate says.
+pub(super) const SHARE: f64 = %s;
+
+/// The table for series with so many periods a year, of which so many are known.
+pub(super) fn of(periods: usize, length: usize) -> &'static Learned {
+    let is_short = length < if periods > 1 { 2 * periods + 5 } else { 10 };
+    match (periods, is_short) {
+        (0 | 1, false) => &YEARLY,
+        (0 | 1, true) => &SHORT_YEARLY,
+        (2..=6, false) => &QUARTERLY,
+        (2..=6, true) => &SHORT_QUARTERLY,
+        (_, false) => &MONTHLY,
+        (_, true) => &SHORT_MONTHLY,
     }
 }
 '''
@@ -350,40 +384,41 @@ def numbers(values):
 
 def write(path, tables):
     with open(path, "w") as out:
-        out.write(HEAD % (len(LEVELS), numbers(LEVELS), len(STEPS), ", ".join(map(str, STEPS))))
+        out.write(HEAD % (len(LEVELS), numbers(LEVELS), len(STEPS), ", ".join(map(str, STEPS)), SHARE))
         for group, (gate, scale, quantiles, shared, walking) in tables.items():
-            out.write(f"\n#[rustfmt::skip]\nstatic {group.upper()}: Learned = Learned {{\n    gate: [\n")
+            out.write(f"\n#[rustfmt::skip]\nstatic {group.upper().replace('-', '_')}: Learned = Learned {{\n    gate: [\n")
             out.writelines(f"        [{numbers(row)}],\n" for row in gate)
             out.write(f"    ],\n    scale: [{numbers(scale)}],\n    quantiles: [\n")
             out.writelines(f"        [{numbers(row)}],\n" for row in quantiles)
             out.write(f"    ],\n    shared: {shared:.3f},\n    walking: {walking:.3f},\n}};\n")
 
 
-def learn(group, options):
-    """The tables of a frequency: of all series, then without each fold."""
+def learn(group, options, gates=None):
+    """The tables of a frequency: without each fold, then of all series; `gates` are those learned before."""
     sets = SETS[group]
     samples = [s for name in sets for s in load(name, options.data, options.learn, options.work)]
+    samples = [s for s in samples if s.is_short == group.startswith("short")]
     all_names = [name for name in samples[0].members if name != "features"]
-    names = [name for name in all_names if name not in UNUSED[group]]
-    gates = []
+    names = [name for name in all_names if name not in UNUSED.get(group, ())]
+    if gates is None:
+        gates = [learn_gate([s for s in samples if s.fold != fold], names, sets) for fold in range(FOLDS + 1)]
     for fold in range(FOLDS):
-        gates.append(learn_gate([s for s in samples if s.fold != fold], names, sets))
-        apply_gate(gates[-1], [s for s in samples if s.fold == fold], names, sets)
-    gates.append(learn_gate(samples, names, sets))
+        apply_gate(gates[fold], [s for s in samples if s.fold == fold], names, sets)
     errors = Errors(samples, sets)
     tables = []
     for fold, gate in enumerate(gates):
         seen = errors.fold != fold
         scale = learn_scale(errors, seen)
         quantiles = learn_quantiles(errors, scale, seen)
-        dependence = learn_dependence(errors, normal_scores(errors, scale, quantiles), seen)
         full = np.zeros((len(all_names), FEATURES + 2))
         full[:, 0] = -99
         for name, row in zip(names, gate):
             full[all_names.index(name)] = row
-        tables.append((full, scale, quantiles, *dependence))
-        print(group, fold, "shared %.2f walking %.2f" % dependence, flush=True)
-    return tables
+        tables.append((full, scale, quantiles))
+    # Two numbers for all series: without a fold they would hardly differ.
+    dependence = learn_dependence(samples, errors, tables)
+    print(group, len(samples), "shared %.2f walking %.2f" % dependence, flush=True)
+    return [(*table, *dependence) for table in tables]
 
 
 def main():
@@ -394,11 +429,12 @@ def main():
     parser.add_argument("--fold", type=int, default=FOLDS, help="write the table that has not seen this fold")
     parser.add_argument("--table", default=os.path.join(os.path.dirname(__file__), "../src/model/learned.rs"))
     parser.add_argument("--only", choices=SETS, help="learn one frequency anew, the others as kept")
+    parser.add_argument("--ranges", action="store_true", help="keep the weights, learn only how wide the ranges are")
     parser.add_argument("--kept", action="store_true", help="learn nothing, write from what is kept")
     parser.add_argument("--list-fold", type=int, help="print the series of a fold and exit")
     options = parser.parse_args()
     if options.list_fold is not None:
-        for name in (name for sets in SETS.values() for name in sets):
+        for name in (*MONTHLY, *QUARTERLY, *YEARLY):
             train = os.path.join(options.data, name + "_train.csv.gz")
             print("\n".join(row["series_id"] for row in rows(train) if fold_of(row["series_id"]) == options.list_fold))
         return
@@ -406,10 +442,16 @@ def main():
     kept = {group: os.path.join(options.work, group + ".pickle") for group in SETS}
     for group in SETS:
         if not options.kept and options.only in (None, group):
-            learned = learn(group, options)
+            gates = None
+            if options.ranges:
+                with open(kept[group], "rb") as file:
+                    gates = [table[0][table[0][:, 0] > -99] for table in pickle.load(file)]
+            learned = learn(group, options, gates)
             with open(kept[group], "wb") as file:
                 pickle.dump(learned, file)
     tables = {}
+    if not all(os.path.exists(path) for path in kept.values()):
+        return
     for group in SETS:
         with open(kept[group], "rb") as file:
             tables[group] = pickle.load(file)[options.fold]

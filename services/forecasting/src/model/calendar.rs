@@ -82,7 +82,7 @@ impl HolidayEffect {
         let moved = || pairs().filter(|(x, _)| x.abs() > 0.05);
         let mean_square = |squares: f64, count: f64| squares / count.max(1.0);
         let near = moved().map(|(x, y)| (y - raw * x).powi(2)).sum();
-        let all = pairs().map(|(_, y)| y * y).sum();
+        let all = pairs().map(|(x, y)| (y - raw * x).powi(2)).sum();
         let noise = mean_square(near, moved().count() as f64 - 1.0).max(mean_square(all, pairs().count() as f64));
         let variance = noise / power;
         let effect = if is_factor {

@@ -1,7 +1,5 @@
 //! How far each coming value may lie from its central forecast: a learned scale, and learned quantiles of that scale.
 
-use std::sync::LazyLock;
-
 use super::chance::Chance;
 use super::learned::{LEVELS, Learned, STEPS};
 use super::pool::Interval;
@@ -13,23 +11,23 @@ const PAIRS: usize = 1000;
 const REACH: f64 = 4.0;
 const GRID: usize = 65;
 
-/// The largest factor between a value and its central forecast is e to this power.
-const LARGEST_FACTOR: f64 = 2.5;
+/// The largest root of the factor between a value and its central forecast.
+const LARGEST_ROOT: f64 = 3.5;
 
 /// The distribution of one coming value.
 pub(super) struct Marginal {
     centre: f64,
-    /// What a deviation of one means: a factor e for 0, else this much.
-    unit: f64,
+    /// Whether deviations are factors, whose roots are linear: less skewed than an exponential, and never negative.
+    is_factor: bool,
     scale: f64,
     quantiles: [f64; LEVELS.len()],
 }
 
 impl Marginal {
     /// The distribution of the value `step` periods after the first forecast one.
-    pub(super) fn new(learned: &Learned, step: usize, centre: f64, unit: f64, scale: f64) -> Marginal {
+    pub(super) fn new(learned: &Learned, step: usize, centre: f64, is_factor: bool, scale: f64) -> Marginal {
         let row = STEPS.iter().take_while(|&&first| step + 1 >= first).count().max(1) - 1;
-        Marginal { centre, unit, scale, quantiles: learned.quantiles[row] }
+        Marginal { centre, is_factor, scale, quantiles: learned.quantiles[row] }
     }
 
     pub(super) fn centre(&self) -> f64 {
@@ -43,10 +41,10 @@ impl Marginal {
         let share = (deviate - LEVELS[right - 1]) / (LEVELS[right] - LEVELS[right - 1]);
         let quantile = self.quantiles[right - 1] + share * (self.quantiles[right] - self.quantiles[right - 1]);
         let off = self.scale * quantile;
-        if self.unit == 0.0 {
-            self.centre * off.clamp(-2.0 * LARGEST_FACTOR, LARGEST_FACTOR).exp()
+        if self.is_factor {
+            self.centre * (1.0 + off / 2.0).clamp(0.01, LARGEST_ROOT).powi(2)
         } else {
-            self.centre + self.unit * off
+            self.centre + off
         }
     }
 
@@ -72,12 +70,12 @@ pub(super) fn draw(marginals: &[Marginal], learned: &Learned, chance: &mut Chanc
     let walks: Vec<f64> = (1..=marginals.len()).map(|h| walking / (h as f64).sqrt()).collect();
     let mut paths = Vec::with_capacity(2 * PAIRS);
     for _ in 0..PAIRS {
-        let common = shared * quick(chance);
+        let common = shared * chance.normal();
         let mut walk = 0.0;
         let (mut path, mut mirrored) = (Vec::with_capacity(grids.len()), Vec::with_capacity(grids.len()));
         for (grid, weight) in grids.iter().zip(&walks) {
-            walk += quick(chance);
-            let deviate = common + weight * walk + own * quick(chance);
+            walk += chance.normal();
+            let deviate = common + weight * walk + own * chance.normal();
             path.push(interpolate(grid, deviate));
             mirrored.push(interpolate(grid, -deviate));
         }
@@ -94,35 +92,44 @@ fn interpolate(grid: &[f64; GRID], deviate: f64) -> f64 {
     grid[index] + (place - index as f64) * (grid[index + 1] - grid[index])
 }
 
-/// Normal quantiles at the middles of 1024 equal shares: drawing from them is fast, and fine enough.
-static NORMAL: LazyLock<[f64; 1024]> =
-    LazyLock::new(|| std::array::from_fn(|at| normal_quantile((at as f64 + 0.5) / 1024.0)));
+#[cfg(test)]
+mod tests {
+    use super::super::chance::Chance;
+    use super::super::learned;
+    use super::super::statistics::quantile;
+    use super::{Marginal, draw};
 
-fn quick(chance: &mut Chance) -> f64 {
-    NORMAL[chance.ten_bits()]
-}
+    fn marginals() -> Vec<Marginal> {
+        (0..12).map(|step| Marginal::new(learned::of(12, 60), step, 100.0, true, 0.1)).collect()
+    }
 
-/// The normal quantile function, by bisection: it is asked a thousand times once.
-fn normal_quantile(share: f64) -> f64 {
-    let (mut low, mut high) = (-8.0, 8.0);
-    for _ in 0..60 {
-        let middle = (low + high) / 2.0;
-        if normal_share(middle) < share {
-            low = middle;
-        } else {
-            high = middle;
+    #[test]
+    fn paths_agree_with_the_ranges() {
+        let marginals = marginals();
+        let paths = draw(&marginals, learned::of(12, 60), &mut Chance::new(7));
+        for (step, marginal) in marginals.iter().enumerate() {
+            let mut values: Vec<f64> = paths.iter().map(|path| path[step]).collect();
+            for (deviate, share) in [(-1.96, 0.025), (-1.2816, 0.1), (0.0, 0.5), (1.2816, 0.9), (1.96, 0.975)] {
+                let (found, wanted) = (quantile(&mut values, share), marginal.at(deviate));
+                assert!((found - wanted).abs() < 4.0, "{step} {share}: {found} {wanted}");
+            }
         }
     }
-    (low + high) / 2.0
-}
 
-/// The share of a normal distribution below a deviate, by its series (Marsaglia, 2004).
-fn normal_share(deviate: f64) -> f64 {
-    let (mut sum, mut term, mut at) = (deviate, deviate, 1.0);
-    while sum + term != sum {
-        at += 2.0;
-        term *= deviate * deviate / at;
-        sum += term;
+    #[test]
+    fn neighbours_deviate_together() {
+        let paths = draw(&marginals(), learned::of(12, 60), &mut Chance::new(7));
+        let count = |a: usize, b: usize| {
+            paths.iter().filter(|path| (path[a] > 100.0) == (path[b] > 100.0)).count()
+        };
+        assert!(count(10, 11) > 1100, "{}", count(10, 11));
     }
-    0.5 + sum * (-0.5 * deviate * deviate - 0.918_938_533_204_672_8).exp()
+
+    #[test]
+    fn quantiles_rise() {
+        for marginal in marginals() {
+            let values: Vec<f64> = (-50..=50).map(|at| marginal.at(f64::from(at) / 10.0)).collect();
+            assert!(values.is_sorted(), "{values:?}");
+        }
+    }
 }

@@ -17,8 +17,8 @@ pub const MEMBER_NAMES: [&str; MEMBERS] = [
     "quarter", "year", "calm-theta", "calm-ridge", "calm-damped", "smooth", "linear", "ridge-raw", "quarter-raw", "calm-ridge-raw", "smooth-calm", "median",
 ];
 
-/// Those whose median is the last member.
-const CORE: [usize; 13] = [3, 4, 5, 6, 7, 8, 10, 11, 12, 13, 21, 23, 26];
+/// The members that do well everywhere; the last member is their median.
+pub(super) const CORE: [usize; 13] = [3, 4, 5, 6, 7, 8, 10, 11, 12, 13, 21, 23, 26];
 
 /// The central paths of all members; one that cannot be fitted follows `theta`.
 pub(super) fn paths(series: &Series, adjusted: &Adjusted, horizon: usize) -> Vec<Vec<f64>> {
@@ -60,6 +60,7 @@ pub(super) fn paths(series: &Series, adjusted: &Adjusted, horizon: usize) -> Vec
     let n = filled.len();
     let still_values = coarse::calmed(working);
     let still: Vec<Option<f64>> = still_values.iter().copied().map(Some).collect();
+    let smooth_calm = average(&smooth::fit_all(&Series::from_parts(calm, 1)), horizon).map(back);
     let candidates: [Option<Vec<f64>>; MEMBERS - 1] = [
         Some(back(vec![last; horizon])),
         Some(back(exp(drift(working, horizon)))),
@@ -82,12 +83,12 @@ pub(super) fn paths(series: &Series, adjusted: &Adjusted, horizon: usize) -> Vec
         Some(back(exp(theta::classic(&still, &theta::simple(&still, horizon))))),
         ridge::path(&still_values, lags, horizon).map(|path| back(exp(path))),
         smooth::fit_values(&still, m, damped, horizon).map(|path| back(exp(path))),
-        average(&smooth::fit_all(series), horizon),
+        if m > 1 && n < 2 * m + 5 { smooth_calm.clone() } else { average(&smooth::fit_all(series), horizon) },
         smooth::fit_values(calm, m, Form { trend: Trend::Linear, season: 1 }, horizon).map(back),
         ridge::path(&filled, lags, horizon).map(back),
         coarse::path(&filled, 3.min(m), horizon).map(back),
         ridge::path(&coarse::calmed(&filled), lags, horizon).map(back),
-        average(&smooth::fit_all(&Series::from_parts(calm, 1)), horizon).map(back),
+        smooth_calm,
     ];
     let spare = candidates[5].clone().unwrap_or_default();
     let mut paths: Vec<Vec<f64>> =
@@ -138,7 +139,7 @@ fn average(fits: &[Smooth], horizon: usize) -> Option<Vec<f64>> {
     for fit in fits {
         let weight = (0.1 * (best - fit.criterion())).exp();
         total += weight;
-        let path = fit.central(horizon);
+        let path = fit.path(horizon);
         all.iter_mut().zip(path).for_each(|(sum, x)| *sum += weight * x);
     }
     (total > 0.0).then(|| all.iter().map(|x| x / total).collect())

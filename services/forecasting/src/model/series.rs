@@ -50,7 +50,7 @@ pub struct Series {
     holiday: Vec<f64>,
     /// Seasonal indices known from elsewhere, the first for the first value.
     seasons: Vec<f64>,
-    bounds: Option<Limits>,
+    limits: Option<Limits>,
     /// Where the level broke.
     breaks: Vec<usize>,
 }
@@ -98,7 +98,7 @@ impl Series {
             dropped: first,
             holiday: Vec::new(),
             seasons: Vec::new(),
-            bounds: None,
+            limits: None,
             breaks: Vec::new(),
         })
     }
@@ -115,9 +115,9 @@ impl Series {
     }
 
     /// Says that values cannot leave these limits, as a rate between 0 and 100 cannot; without effect where they do.
-    pub fn with_bounds(mut self, low: f64, high: f64) -> Series {
+    pub fn with_limits(mut self, low: f64, high: f64) -> Series {
         let holds = self.all(|x| (low..=high).contains(&x));
-        self.bounds = (low < high && (high - low).is_finite() && holds).then_some(Limits { low, high });
+        self.limits = (low < high && (high - low).is_finite() && holds).then_some(Limits { low, high });
         self
     }
 
@@ -129,12 +129,12 @@ impl Series {
         self
     }
 
-    pub(super) fn bounds(&self) -> Option<Limits> {
-        self.bounds
+    pub(super) fn limits(&self) -> Option<Limits> {
+        self.limits
     }
 
-    pub(super) fn without_bounds(mut self) -> Series {
-        self.bounds = None;
+    pub(super) fn without_limits(mut self) -> Series {
+        self.limits = None;
         self
     }
 
@@ -242,7 +242,7 @@ impl Series {
             dropped: 0,
             holiday: Vec::new(),
             seasons: Vec::new(),
-            bounds: None,
+            limits: None,
             breaks: Vec::new(),
         }
     }
@@ -319,30 +319,6 @@ impl Series {
                 .collect(),
         )
     }
-
-    /// Whether the autocorrelation at one year stands out at the 90 % level, with three years or more.
-    pub(super) fn is_seasonal(&self) -> bool {
-        let (values, m) = (self.filled(), self.periods());
-        let n = values.len();
-        if m < 2 || n < 3 * m {
-            return false;
-        }
-        let centre = mean(&values);
-        let power: f64 = values.iter().map(|x| (x - centre).powi(2)).sum();
-        if power <= 0.0 {
-            return false;
-        }
-        let at = |lag: usize| {
-            values[lag..]
-                .iter()
-                .zip(&values)
-                .map(|(a, b)| (a - centre) * (b - centre))
-                .sum::<f64>()
-                / power
-        };
-        let before: f64 = (1..m).map(|lag| at(lag).powi(2)).sum();
-        at(m).abs() > 1.645 * ((1.0 + 2.0 * before) / n as f64).sqrt()
-    }
 }
 
 /// The moving average over one year, centred; `None` at both ends.
@@ -389,7 +365,7 @@ fn kept_share(around: &[Vec<f64>], indices: &[f64]) -> f64 {
 
 #[cfg(test)]
 mod tests {
-    use super::{Seasonality, Series, Unforecastable};
+    use super::{Limits, Seasonality, Series, Unforecastable};
 
     fn series(values: &[f64], seasonality: Seasonality) -> Series {
         let values: Vec<Option<f64>> = values.iter().copied().map(Some).collect();
@@ -397,16 +373,25 @@ mod tests {
     }
 
     #[test]
-    fn too_few_values_are_counted_without_the_gaps() {
-        let mut values = vec![Some(1.0); 12];
-        values.extend([None; 5]);
-        let refused = Series::new(&values, Seasonality::Monthly);
-        assert_eq!(
-            refused,
-            Err(Unforecastable::TooShort { have: 12, need: 13 })
-        );
-        values.push(Some(1.0));
-        assert!(Series::new(&values, Seasonality::Monthly).is_ok());
+    fn one_value_is_enough_and_none_is_not() {
+        assert_eq!(Series::new(&[None, None], Seasonality::Monthly), Err(Unforecastable::Empty));
+        assert!(Series::new(&[None, Some(1.0)], Seasonality::Monthly).is_ok());
+    }
+
+    #[test]
+    fn a_marked_break_is_levelled() {
+        let values: Vec<f64> = (0..24).map(|t| if t < 12 { 50.0 } else { 100.0 }).collect();
+        let levelled = series(&values, Seasonality::Monthly).with_breaks(&[12]).levelled();
+        assert!(levelled.all(|x| (x - 100.0).abs() < 1e-9));
+    }
+
+    #[test]
+    fn limits_open_and_close() {
+        let limits = Limits { low: 0.0, high: 100.0 };
+        for value in [1.0, 50.0, 99.0] {
+            assert!((limits.close(limits.open(value)) - value).abs() < 1e-9);
+        }
+        assert!(limits.open(0.0).is_finite() && limits.open(100.0).is_finite());
     }
 
     #[test]
@@ -448,10 +433,5 @@ mod tests {
             assert!((found - true_index).abs() < 0.01, "{indices:?}");
         }
         assert!(series.seasonal_indices(true).unwrap().0[0] > 2.9);
-    }
-
-    #[test]
-    fn a_constant_is_not_seasonal() {
-        assert!(!series(&[5.0; 48], Seasonality::Monthly).is_seasonal());
     }
 }

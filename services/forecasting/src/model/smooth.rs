@@ -1,7 +1,6 @@
 //! Exponential smoothing with additive errors: level, optional (damped) trend, optional seasons; on the values
 //! themselves or on their logarithms, which makes trend and seasons multiplicative.
 
-use super::Model;
 use super::minimum::minimise;
 use super::series::Series;
 use super::statistics::{line, mean, median_and_spread};
@@ -53,7 +52,6 @@ pub(super) struct Smooth {
     form: Form,
     gains: Gains,
     state: State,
-    errors: Vec<f64>,
     /// For logarithms: the range that paths may not leave.
     log_range: Option<(f64, f64)>,
     /// Akaike's criterion, corrected for few values, comparable between both scales.
@@ -172,7 +170,7 @@ fn run(
 /// Continues seasonally adjusted values of a series with `m` periods a year by a form without seasons.
 pub(super) fn fit_values(values: &[Option<f64>], m: usize, form: Form, horizon: usize) -> Option<Vec<f64>> {
     let series = Series::from_parts(values, m);
-    fit(&series, form, false).map(|fit| fit.central(horizon))
+    fit(&series, form, false).map(|fit| fit.path(horizon))
 }
 
 /// Fits every form that the length allows.
@@ -226,8 +224,7 @@ pub(super) fn fit(series: &Series, form: Form, is_log: bool) -> Option<Smooth> {
         squares
     });
     let gains = form.gains(&at, limit);
-    let mut errors = Vec::with_capacity(count);
-    let state = run(history, form, &gains, before, |error| errors.push(error));
+    let state = run(history, form, &gains, before, |_| ());
     let logs: f64 = if is_log {
         history.iter().flatten().sum()
     } else {
@@ -246,50 +243,36 @@ pub(super) fn fit(series: &Series, form: Form, is_log: bool) -> Option<Smooth> {
         form,
         gains,
         state,
-        errors,
         log_range,
         criterion,
     })
 }
 
 impl Smooth {
-    pub(super) fn central(&self, horizon: usize) -> Vec<f64> {
-        let mut path = vec![0.0; horizon];
-        self.path(&vec![0.0; horizon], &mut path);
-        path
-    }
-
     pub(super) fn criterion(&self) -> f64 {
         self.criterion
     }
-}
 
-impl Model for Smooth {
-    fn errors(&self) -> &[f64] {
-        &self.errors
-    }
-
-    fn parameters(&self) -> usize {
-        self.form.parameters()
-    }
-
-    fn path(&self, shocks: &[f64], path: &mut [f64]) {
+    /// How the series goes on without further errors.
+    pub(super) fn path(&self, horizon: usize) -> Vec<f64> {
         let mut state = self.state;
-        for (out, &shock) in path.iter_mut().zip(shocks) {
-            let value = state.expect(&self.gains) + shock;
-            *out = match self.log_range {
-                Some((low, high)) => value.clamp(low, high).exp(),
-                None => value,
-            };
-            state.advance(&self.gains, self.form, shock);
-        }
+        (0..horizon)
+            .map(|_| {
+                let value = state.expect(&self.gains);
+                state.advance(&self.gains, self.form, 0.0);
+                match self.log_range {
+                    Some((low, high)) => value.clamp(low, high).exp(),
+                    None => value,
+                }
+            })
+            .collect()
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::fit_all;
-    use super::super::{Model, Seasonality, Series};
+    use super::super::{Seasonality, Series};
 
     fn best_path(values: impl Iterator<Item = f64>, seasonality: Seasonality) -> Vec<f64> {
         let values: Vec<Option<f64>> = values.map(Some).collect();
@@ -298,9 +281,7 @@ mod tests {
             .iter()
             .min_by(|a, b| a.criterion().total_cmp(&b.criterion()))
             .unwrap();
-        let mut path = vec![0.0; 4];
-        best.path(&[0.0; 4], &mut path);
-        path
+        best.path(4)
     }
 
     #[test]

@@ -1,18 +1,8 @@
-//! The dynamic optimised theta model (Fiorucci, Pellegrini, Louzada, Petropoulos and Koehler, 2016): smoothing whose
-//! drift is the regression line of all that was seen so far, on the seasonally adjusted series.
+//! The theta method, plain and as the dynamic optimised model (Fiorucci, Pellegrini, Louzada, Petropoulos and Koehler,
+//! 2016): smoothing whose drift is the regression line of all that was seen so far. Both want seasonally adjusted values.
 
-use super::Model;
 use super::minimum::minimise;
-use super::season::Adjusted;
 use super::statistics::line;
-
-/// A fitted theta model.
-pub(super) struct Theta {
-    gains: Gains,
-    state: State,
-    errors: Vec<f64>,
-    adjusted: Adjusted,
-}
 
 #[derive(Clone, Copy)]
 struct Gains {
@@ -75,9 +65,8 @@ fn run(history: &[Option<f64>], gains: Gains, start: f64, mut see: impl FnMut(f6
     state
 }
 
-/// Fits the level's gain, theta and the first level.
-pub(super) fn fit(adjusted: Adjusted) -> Theta {
-    let history = &adjusted.values;
+/// The central path of the dynamic model, with the level's gain, theta and the first level fitted.
+pub(super) fn dynamic(history: &[Option<f64>], horizon: usize) -> Vec<f64> {
     let known: Vec<f64> = history.iter().flatten().copied().collect();
     let size = known.iter().map(|x| x.abs()).sum::<f64>() / known.len() as f64;
     let first = known.first().copied().unwrap_or(0.0);
@@ -95,41 +84,14 @@ pub(super) fn fit(adjusted: Adjusted) -> Theta {
         squares
     });
     let (gains, start) = unpack(&at);
-    let mut errors = Vec::with_capacity(known.len());
-    let state = run(history, gains, start, |error| errors.push(error));
-    Theta {
-        gains,
-        state,
-        errors,
-        adjusted,
-    }
-}
-
-impl Model for Theta {
-    fn errors(&self) -> &[f64] {
-        &self.errors
-    }
-
-    fn parameters(&self) -> usize {
-        3 + self.adjusted.parameters()
-    }
-
-    fn path(&self, shocks: &[f64], path: &mut [f64]) {
-        let mut state = self.state;
-        for (step, (out, &shock)) in path.iter_mut().zip(shocks).enumerate() {
-            let value = state.expect(self.gains) + shock;
-            *out = self.adjusted.restore(step, value);
-            state.advance(self.gains, value);
-        }
-    }
-}
-
-/// The central path of the fitted dynamic model on values without seasons.
-pub(super) fn dynamic(values: &[Option<f64>], horizon: usize) -> Vec<f64> {
-    let model = fit(Adjusted::plain(values));
-    let mut path = vec![0.0; horizon];
-    model.path(&vec![0.0; horizon], &mut path);
-    path
+    let mut state = run(history, gains, start, |_| ());
+    (0..horizon)
+        .map(|_| {
+            let value = state.expect(gains);
+            state.advance(gains, value);
+            value
+        })
+        .collect()
 }
 
 /// Simple exponential smoothing: the level after the last value, its gain fitted by least squares.
@@ -157,38 +119,35 @@ pub(super) fn classic(values: &[Option<f64>], simple: &[f64]) -> Vec<f64> {
 
 #[cfg(test)]
 mod tests {
-    use super::fit;
-    use super::super::season::Adjusted;
-    use super::super::{Model, Seasonality, Series};
+    use super::{classic, dynamic, simple};
 
-    fn path(values: &[Option<f64>]) -> Vec<f64> {
-        let series = Series::new(values, Seasonality::Yearly).unwrap();
-        let mut path = vec![0.0; 3];
-        fit(Adjusted::new(&series)).path(&[0.0; 3], &mut path);
-        path
+    fn history(values: impl IntoIterator<Item = f64>) -> Vec<Option<f64>> {
+        values.into_iter().map(Some).collect()
     }
 
     #[test]
     fn a_line_drifts_on() {
-        let values: Vec<Option<f64>> = (1..=30).map(|t| Some(10.0 + 2.0 * f64::from(t))).collect();
-        let path = path(&values);
-        assert!(
-            path[0] > 70.0 && path[2] > path[1] && path[1] > path[0] && path[2] < 78.0,
-            "{path:?}"
-        );
+        let path = dynamic(&history((1..=30).map(|t| 10.0 + 2.0 * f64::from(t))), 3);
+        assert!(path[0] > 70.0 && path[2] > path[1] && path[1] > path[0] && path[2] < 78.0, "{path:?}");
     }
 
     #[test]
     fn a_gap_hardly_changes_a_smooth_course() {
-        let mut values: Vec<Option<f64>> =
-            (1..=30).map(|t| Some(10.0 + 2.0 * f64::from(t))).collect();
-        let whole = path(&values);
+        let mut values = history((1..=30).map(|t| 10.0 + 2.0 * f64::from(t)));
+        let whole = dynamic(&values, 3);
         values[20] = None;
         values[26] = None;
-        let gapped = path(&values);
-        assert!(
-            whole.iter().zip(&gapped).all(|(a, b)| (a - b).abs() < 1.0),
-            "{whole:?} {gapped:?}"
-        );
+        let gapped = dynamic(&values, 3);
+        assert!(whole.iter().zip(&gapped).all(|(a, b)| (a - b).abs() < 1.0), "{whole:?} {gapped:?}");
+    }
+
+    #[test]
+    fn theta_adds_half_the_drift_to_simple_smoothing() {
+        let values = history([3.0, 5.0, 4.0, 6.0, 8.0, 7.0]);
+        let level = simple(&values, 2);
+        let theta = classic(&values, &level);
+        // The line through these points rises by 31/35 each period.
+        assert!((theta[0] - level[0] - 15.5 / 35.0).abs() < 1e-9, "{theta:?}");
+        assert!((theta[1] - level[1] - 31.0 / 35.0).abs() < 1e-9, "{theta:?}");
     }
 }
