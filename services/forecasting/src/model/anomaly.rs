@@ -187,7 +187,7 @@ fn swap_digits(value: f64) -> Option<f64> {
 #[cfg(test)]
 mod tests {
     use super::{Anomaly, Suspicion, anomaly, swap_digits};
-    use crate::model::{Seasonality, Series};
+    use super::super::{Seasonality, Series};
 
     fn history() -> Series {
         let value = |t: usize| {

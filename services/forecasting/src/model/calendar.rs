@@ -27,6 +27,12 @@ pub fn holiday_shares(
     shares
 }
 
+/// What a holiday usually does to a month, as a logarithm: the median over Vietnamese series of trade.
+const USUAL: f64 = -0.25;
+
+/// How much that differs between series, as a standard deviation.
+const SPREAD: f64 = 0.08;
+
 /// The largest effect believed, as a logarithm: a holiday changes a month some sevenfold at most.
 const LARGEST_FACTOR: f64 = 2.0;
 
@@ -39,11 +45,11 @@ pub(super) struct HolidayEffect {
 
 impl HolidayEffect {
     /// Regresses what trend and seasons leave on the holiday's shift from its usual place; `None` without holiday, with
-    /// fewer than four years, or when the effect cannot be told from noise.
+    /// two years or less, or where it hardly moved.
     pub(super) fn estimate(series: &Series, horizon: usize) -> Option<HolidayEffect> {
         let (n, m) = (series.values().len(), series.periods());
         let shares = series.holiday();
-        if n < 4 * m || shares.len() < n + horizon {
+        if n < 2 * m + 1 || shares.len() < n + horizon {
             return None;
         }
         let of_season = |season| shares[..n].iter().skip(season).step_by(m).copied();
@@ -69,19 +75,27 @@ impl HolidayEffect {
                 .filter_map(|(x, rest)| rest.map(|y| (*x, y)))
         };
         let power: f64 = pairs().map(|(x, _)| x * x).sum();
-        if power < 0.5 {
+        if power < 0.1 {
             return None;
         }
         let raw = pairs().map(|(x, y)| x * y).sum::<f64>() / power;
         let moved = || pairs().filter(|(x, _)| x.abs() > 0.05);
-        let count = moved().count() as f64;
-        let noise =
-            moved().map(|(x, y)| (y - raw * x).powi(2)).sum::<f64>() / (count - 1.0).max(1.0);
-        // Stein's shrinkage: an effect no larger than its standard error is dropped.
-        let keep = 1.0 - noise / power / (raw * raw);
+        let mean_square = |squares: f64, count: f64| squares / count.max(1.0);
+        let near = moved().map(|(x, y)| (y - raw * x).powi(2)).sum();
+        let all = pairs().map(|(x, y)| (y - raw * x).powi(2)).sum();
+        let noise = mean_square(near, moved().count() as f64 - 1.0).max(mean_square(all, pairs().count() as f64));
+        let variance = noise / power;
+        let effect = if is_factor {
+            // Drawn to the usual effect by how uncertain it is.
+            let trust = SPREAD * SPREAD / (SPREAD * SPREAD + variance);
+            USUAL + trust * (raw - USUAL)
+        } else {
+            // Stein's shrinkage: an effect no larger than its standard error is dropped.
+            raw * (1.0 - variance / (raw * raw)).max(0.0)
+        };
         let most = if is_factor { LARGEST_FACTOR } else { f64::MAX };
-        let effect = (raw * keep).clamp(-most, most);
-        (keep > 0.0).then(|| HolidayEffect {
+        let effect = effect.clamp(-most, most);
+        (effect.is_finite() && effect != 0.0).then(|| HolidayEffect {
             effects: shift.iter().map(|x| x * effect).collect(),
             is_factor,
         })
@@ -109,7 +123,7 @@ impl HolidayEffect {
 #[cfg(test)]
 mod tests {
     use super::{HolidayEffect, NaiveDate, holiday_shares};
-    use crate::model::{Seasonality, Series};
+    use super::super::{Seasonality, Series};
 
     fn date(year: i32, month: u32, day: u32) -> NaiveDate {
         NaiveDate::from_ymd_opt(year, month, day).unwrap()
@@ -155,7 +169,7 @@ mod tests {
         assert!((ratio - 1.0).abs() < 0.1, "{ratio}");
         let back = effect.restore(13, removed.values()[13].unwrap());
         assert!((back - 50.0).abs() < 1e-9);
-        let forecast = crate::model::forecast(&series, 2, 1);
+        let forecast = super::super::forecast(&series, 2, 1);
         assert!(
             forecast.mean[0] < 65.0 && forecast.mean[1] > 85.0,
             "{:?}",

@@ -1,49 +1,30 @@
-//! The combination of the fitted models into one forecast with sample paths.
+//! The combination of the members into one forecast with calibrated ranges and sample paths.
 
 use super::calendar::HolidayEffect;
 use super::chance::Chance;
+use super::features::{FEATURES, Scales, features};
+use super::learned::{self, Learned, SHARE};
+use super::marginal::{self, Marginal};
+use super::member::{self, CORE, MEMBERS};
 use super::season::Adjusted;
 use super::series::Series;
-use super::smooth::Smooth;
-use super::statistics::{mean, quantile};
-use super::{Model, smooth, theta};
+use super::{rare, statistics};
 
-/// How many futures are drawn.
-const PATHS: usize = 2000;
+/// Deviates at 80 and 95 %.
+const WITHIN_80: f64 = 1.281_551_6;
+const WITHIN_95: f64 = 1.959_964;
 
-/// How fast a smoothing form loses weight with Akaike's criterion; a tenth of the textbook's 0.5, because averaging over
-/// forms that are nearly as good forecast better than the best of them, on the M1, M3, M4 and tourism series.
-const SHARPNESS: f64 = 0.05;
+/// Fewer values than these say nothing of trend or spread.
+const SIMPLE: usize = 4;
 
-/// Members below this weight cost more time than they add.
-const LEAST_WEIGHT: f64 = 0.01;
+/// The change between periods that is assumed where the history is too short to tell, as a share of the level.
+const UNKNOWN_CHANGE: f64 = 0.15;
 
-/// Normal noise added to each drawn error, as a share of their spread, so that few errors still give a smooth range.
-const NOISE: f64 = 0.3;
+/// How much wider ranges are when none of the last year was reported.
+const GAP: f64 = 0.25;
 
-/// What those series taught about series with and without seasons.
-struct Tuning {
-    /// The weight of smoothing; theta has the rest.
-    smoothing: f64,
-    /// How much wider than the fit's errors the shocks are: the future is less regular than what a model was fitted to.
-    widening: f64,
-}
-
-impl Tuning {
-    fn of(series: &Series) -> Tuning {
-        if series.periods() > 1 {
-            Tuning {
-                smoothing: 0.6,
-                widening: 1.05,
-            }
-        } else {
-            Tuning {
-                smoothing: 0.35,
-                widening: 1.2,
-            }
-        }
-    }
-}
+/// The largest range is this many times what the history ranged over.
+const LARGEST_RANGE: f64 = 2.0;
 
 /// A range that holds the value with a stated probability.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -52,6 +33,21 @@ pub struct Interval {
     pub low: f64,
     /// The upper bound.
     pub high: f64,
+}
+
+/// What a forecast rests on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Basis {
+    /// The learned combination of all members.
+    Combined,
+    /// The combination without seasons: there are less than two years, and no seasons were given.
+    Short,
+    /// Fewer than four values: the last one goes on, within a wide range.
+    Naive,
+    /// Mostly zeros: how often and how much.
+    Rare,
+    /// The same value every time.
+    Constant,
 }
 
 /// What is expected of the coming periods.
@@ -65,149 +61,161 @@ pub struct Forecast {
     pub interval95: Vec<Interval>,
     /// Equally likely futures, each of `horizon` values, from which sums and closing values get their spread.
     pub paths: Vec<Vec<f64>>,
-}
-
-struct Member {
-    model: Box<dyn Model>,
-    weight: f64,
+    /// What it rests on.
+    pub basis: Basis,
 }
 
 /// Forecasts the next `horizon` periods; the same arguments always give the same forecast.
 pub fn forecast(series: &Series, horizon: usize, seed: u64) -> Forecast {
+    if let Some(limits) = series.limits() {
+        let inner = series.map(|x| limits.open(x)).without_limits();
+        let mut forecast = forecast(&inner, horizon, seed);
+        forecast.transform(|x| limits.close(x));
+        return forecast;
+    }
+    let mut chance = Chance::new(seed);
+    if rare::is_rare(series) {
+        return rare::forecast(series, horizon, &mut chance);
+    }
     // Models see values of at most 1, so that no square overflows.
-    let largest = series
-        .values()
-        .iter()
-        .flatten()
-        .fold(0.0, |most: f64, x| most.max(x.abs()));
-    let unit = if largest > 0.0 { largest } else { 1.0 };
-    let scaled = series.map(|x| x / unit);
-    let holiday = HolidayEffect::estimate(&scaled, horizon);
-    let members = members(
-        &holiday
-            .as_ref()
-            .map_or_else(|| scaled.clone(), |effect| effect.remove(&scaled)),
-    );
+    let unit = series.largest();
+    let unit = if unit > 0.0 { unit } else { 1.0 };
+    let mut forecast = combined(&series.map(|x| x / unit), horizon, &mut chance);
+    let floor = if series.all(|x| x >= 0.0) { 0.0 } else { f64::MIN };
+    forecast.transform(|x| (x.max(floor) * unit).clamp(f64::MIN, f64::MAX));
+    forecast
+}
 
+impl Forecast {
+    /// Passes every value through a change that keeps their order.
+    fn transform(&mut self, change: impl Fn(f64) -> f64) {
+        let ranges = self.interval80.iter_mut().chain(&mut self.interval95);
+        let bounds = ranges.flat_map(|range| [&mut range.low, &mut range.high]);
+        let values = self.mean.iter_mut().chain(self.paths.iter_mut().flatten());
+        bounds.chain(values).for_each(|x| *x = change(*x));
+    }
+}
+
+/// The central course of a series and how far it may be left.
+pub(super) struct Course {
+    pub(super) mean: Vec<f64>,
+    /// The spread of the members around it.
+    pub(super) disagreement: Vec<f64>,
+    pub(super) members: Vec<Vec<f64>>,
+    pub(super) features: [f64; FEATURES],
+    pub(super) scales: Scales,
+}
+
+/// The course of a series whose largest value is about 1.
+pub(super) fn course(series: &Series, horizon: usize) -> Course {
     let n = series.values().len();
-    let floor = if series.all(|x| x >= 0.0) {
-        0.0
+    let series = &series.lifted();
+    let holiday = HolidayEffect::estimate(series, horizon);
+    let calm = holiday.as_ref().map(|effect| effect.remove(series));
+    let calm = calm.as_ref().unwrap_or(series).levelled();
+    let adjusted = Adjusted::new(&calm);
+    let (features, scales) = features(&calm, &adjusted);
+    let mut members = member::paths(&calm, &adjusted, horizon);
+    if let Some(effect) = holiday {
+        for path in &mut members {
+            path.iter_mut().enumerate().for_each(|(step, x)| *x = effect.restore(n + step, *x));
+        }
+    }
+    let learned = learned::of(series.periods(), series.values().len());
+    let (mut mean, mut disagreement) = (Vec::with_capacity(horizon), Vec::with_capacity(horizon));
+    for step in 0..horizon {
+        let weights = weights(learned, &features, reach(series.periods(), step));
+        let of_members = || weights.iter().zip(&members);
+        let centre: f64 = of_members().map(|(weight, path)| weight * path[step]).sum();
+        let squares: f64 = of_members().map(|(weight, path)| weight * (path[step] - centre).powi(2)).sum();
+        mean.push(centre);
+        disagreement.push(squares.sqrt());
+    }
+    Course { mean, disagreement, members, features, scales }
+}
+
+/// How far ahead a step is, as the learned table takes it.
+fn reach(periods: usize, step: usize) -> f64 {
+    ((step + 1) as f64 / (periods as f64 / 2.0 + 1.0)).ln() / 2.0
+}
+
+/// The members' weights, which add up to one: by the gate, and a share for the core, which guards against a gate that
+/// never saw such a series.
+fn weights(learned: &Learned, features: &[f64; FEATURES], reach: f64) -> [f64; MEMBERS] {
+    let mut weights: [f64; MEMBERS] = std::array::from_fn(|member| {
+        let row = &learned.gate[member];
+        let by_feature: f64 = row[1..=FEATURES].iter().zip(features).map(|(a, x)| a * x).sum();
+        row[0] + by_feature + row[FEATURES + 1] * reach
+    });
+    let most = weights.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    weights.iter_mut().for_each(|x| *x = (*x - most).exp());
+    let total: f64 = weights.iter().sum();
+    let mut weights = weights.map(|x| (1.0 - SHARE) * x / total);
+    for &member in &CORE {
+        weights[member] += SHARE / CORE.len() as f64;
+    }
+    weights
+}
+
+fn combined(series: &Series, horizon: usize, chance: &mut Chance) -> Forecast {
+    let known: Vec<f64> = series.values().iter().flatten().copied().collect();
+    let (basis, marginals) = if known.len() < SIMPLE {
+        (Basis::Naive, naive(series, &known, horizon))
     } else {
-        f64::MIN
+        let is_constant = known.iter().all(|&x| x == known[0]);
+        let is_short = series.periods() > 1 && !series.has_seasons();
+        let basis = match (is_constant, is_short) {
+            (true, _) => Basis::Constant,
+            (false, true) => Basis::Short,
+            (false, false) => Basis::Combined,
+        };
+        (basis, calibrated(series, &course(series, horizon)))
     };
-    let finish = |(step, x): (usize, &mut f64)| {
-        let value = holiday
-            .as_ref()
-            .map_or(*x, |effect| effect.restore(n + step, *x));
-        *x = (value.max(floor) * unit).clamp(f64::MIN, f64::MAX);
-    };
-    let mut mean = centre(&members, horizon);
-    mean.iter_mut().enumerate().for_each(finish);
-    let mut paths = draw(
-        &members,
-        horizon,
-        Tuning::of(series).widening,
-        &mut Chance::new(seed),
-    );
-    paths
-        .iter_mut()
-        .for_each(|path| path.iter_mut().enumerate().for_each(finish));
-    let (interval80, interval95) = intervals(&mean, &paths);
+    let learned = learned::of(series.periods(), series.values().len());
+    let paths = marginal::draw(&marginals, learned, chance);
     Forecast {
-        mean,
-        interval80,
-        interval95,
+        mean: marginals.iter().map(Marginal::centre).collect(),
+        interval80: marginals.iter().map(|step| step.interval(WITHIN_80)).collect(),
+        interval95: marginals.iter().map(|step| step.interval(WITHIN_95)).collect(),
         paths,
+        basis,
     }
 }
 
-/// The fitted models with their weights, which add up to one.
-fn members(series: &Series) -> Vec<Member> {
-    let fits = smooth::fit_all(series);
-    let best = fits
-        .iter()
-        .map(Smooth::criterion)
-        .fold(f64::INFINITY, f64::min);
-    let likelihood = |fit: &Smooth| (SHARPNESS * (best - fit.criterion())).exp();
-    let total: f64 = fits.iter().map(likelihood).sum();
-    let share = if fits.is_empty() {
-        0.0
-    } else {
-        Tuning::of(series).smoothing
-    };
-    let mut members = vec![Member {
-        weight: 1.0 - share,
-        model: Box::new(theta::fit(Adjusted::new(series))),
-    }];
-    for fit in fits {
-        let weight = share * likelihood(&fit) / total;
-        if weight > LEAST_WEIGHT {
-            members.push(Member {
-                weight,
-                model: Box::new(fit),
-            });
-        }
-    }
-    let total: f64 = members.iter().map(|member| member.weight).sum();
-    members.iter_mut().for_each(|member| member.weight /= total);
-    members
-}
-
-/// The weighted mean of the paths without shocks.
-fn centre(members: &[Member], horizon: usize) -> Vec<f64> {
-    let mut mean = vec![0.0; horizon];
-    let (calm, mut path) = (vec![0.0; horizon], vec![0.0; horizon]);
-    for member in members {
-        member.model.path(&calm, &mut path);
-        mean.iter_mut()
-            .zip(&path)
-            .for_each(|(all, own)| *all += member.weight * own);
-    }
-    mean
-}
-
-/// Draws futures from every member by its weight, so that their disagreement widens the spread.
-fn draw(members: &[Member], horizon: usize, widening: f64, chance: &mut Chance) -> Vec<Vec<f64>> {
-    let mut paths = Vec::with_capacity(PATHS);
-    let mut shocks = vec![0.0; horizon];
-    let mut done = 0.0;
-    for member in members {
-        done += member.weight;
-        let errors = member.model.errors();
-        let (n, middle) = (errors.len() as f64, mean(errors));
-        let spread = (errors.iter().map(|e| (e - middle).powi(2)).sum::<f64>() / n.max(1.0)).sqrt();
-        // Each fitted number hides some of the error.
-        let freedom = (n - member.model.parameters() as f64)
-            .max(0.25 * n)
-            .max(1.0);
-        let scale = widening * (n / freedom / (1.0 + NOISE * NOISE)).sqrt();
-        while (paths.len() as f64) < (done * PATHS as f64).round() {
-            for shock in &mut shocks {
-                *shock = scale * (chance.pick(errors) - middle + NOISE * spread * chance.normal());
+/// The distribution around each point of the course.
+fn calibrated(series: &Series, course: &Course) -> Vec<Marginal> {
+    let learned = learned::of(series.periods(), series.values().len());
+    let scales = &course.scales;
+    let widening = 1.0 + GAP * series.recent_gaps();
+    let steps = course.mean.iter().zip(&course.disagreement).enumerate();
+    steps
+        .map(|(step, (&centre, &apart))| {
+            let reach = reach(series.periods(), step);
+            let is_factor = scales.is_log && centre > 0.0;
+            let apart = if is_factor { apart / centre } else { apart };
+            let apart = (apart / scales.change + 0.05).ln();
+            let row = &learned.scale;
+            let mut log = row[0] + row[1] * reach + row[2] * reach * reach + (row[3] + row[4] * reach) * apart;
+            for (at, x) in course.features.iter().enumerate() {
+                log += x * (row[5 + at] + row[5 + FEATURES + at] * reach);
             }
-            let mut path = vec![0.0; horizon];
-            member.model.path(&shocks, &mut path);
-            paths.push(path);
-        }
-    }
-    paths
+            let scale = scales.change * log.clamp(-6.0, 6.0).exp() * widening;
+            let usual = LARGEST_RANGE * scales.range.max(2.0 * scales.change);
+            Marginal::new(learned, step, centre, is_factor, scale.min(usual))
+        })
+        .collect()
 }
 
-/// The ranges of each step at 80 and 95 %, which always hold the central forecast.
-fn intervals(mean: &[f64], paths: &[Vec<f64>]) -> (Vec<Interval>, Vec<Interval>) {
-    let mut step = Vec::with_capacity(paths.len());
-    mean.iter()
-        .enumerate()
-        .map(|(h, &centre)| {
-            step.clear();
-            step.extend(paths.iter().map(|path| path[h]));
-            let mut between = |low, high| Interval {
-                low: quantile(&mut step, low).min(centre),
-                high: quantile(&mut step, high).max(centre),
-            };
-            (between(0.1, 0.9), between(0.025, 0.975))
-        })
-        .unzip()
+/// The last value goes on, and nobody knows how far it is left.
+fn naive(series: &Series, known: &[f64], horizon: usize) -> Vec<Marginal> {
+    let last = known.last().copied().unwrap_or(0.0);
+    let level = statistics::mean(&known.iter().map(|x| x.abs()).collect::<Vec<_>>());
+    let step = known.windows(2).map(|pair| (pair[1] - pair[0]).abs()).fold(0.0, f64::max);
+    let change = step.max(UNKNOWN_CHANGE * level);
+    let learned = learned::of(series.periods(), series.values().len());
+    (0..horizon)
+        .map(|h| Marginal::new(learned, h, last, false, change * ((h + 1) as f64).sqrt()))
+        .collect()
 }
 
 #[cfg(test)]
@@ -215,35 +223,29 @@ mod tests {
     use std::f64::consts::FRAC_PI_6;
 
     use super::super::chance::Chance;
-    use super::{Forecast, forecast};
-    use crate::model::{Seasonality, Series};
+    use super::super::{Rule, Seasonality, Series, Target, outturn, probability};
+    use super::{Basis, Forecast, forecast};
+
+    fn series(values: impl IntoIterator<Item = f64>, seasonality: Seasonality) -> Series {
+        let values: Vec<Option<f64>> = values.into_iter().map(Some).collect();
+        Series::new(&values, seasonality).unwrap()
+    }
 
     fn monthly(value: impl Fn(usize) -> f64, count: usize) -> Series {
-        let values: Vec<Option<f64>> = (0..count).map(|t| Some(value(t))).collect();
-        Series::new(&values, Seasonality::Monthly).unwrap()
+        series((0..count).map(value), Seasonality::Monthly)
     }
 
     fn usual(seed: u64, count: usize) -> Series {
         let mut chance = Chance::new(seed);
         let noise: Vec<f64> = (0..count).map(|_| chance.normal()).collect();
-        monthly(
-            |t| 100.0 + 0.5 * t as f64 + 10.0 * (t as f64 * FRAC_PI_6).sin() + 3.0 * noise[t],
-            count,
-        )
+        monthly(|t| 100.0 + 0.5 * t as f64 + 10.0 * (t as f64 * FRAC_PI_6).sin() + 3.0 * noise[t], count)
     }
 
     fn assert_sound(forecast: &Forecast, horizon: usize, what: &str) {
         assert_eq!(forecast.mean.len(), horizon);
         assert!(forecast.paths.iter().all(|path| path.len() == horizon));
-        assert!(
-            forecast
-                .paths
-                .iter()
-                .flatten()
-                .chain(&forecast.mean)
-                .all(|x| x.is_finite()),
-            "{what}"
-        );
+        let mut values = forecast.paths.iter().flatten().chain(&forecast.mean);
+        assert!(values.all(|x| x.is_finite()), "{what}");
         for (step, mean) in forecast.mean.iter().enumerate() {
             let (inner, outer) = (forecast.interval80[step], forecast.interval95[step]);
             let order = [outer.low, inner.low, *mean, inner.high, outer.high];
@@ -251,12 +253,11 @@ mod tests {
         }
     }
 
-    /// Random walks, bursts, gaps, zeros, few distinct values, outliers and extreme sizes.
-    fn nasty(chance: &mut Chance, seasonality: Seasonality) -> Vec<Option<f64>> {
-        let (need, share) = (Series::shortest(seasonality), chance.uniform());
-        let count = need + (0..59).filter(|_| chance.uniform() < share).count();
-        let size = 10_f64.powf(chance.uniform() * 40.0 - 20.0)
-            * if chance.uniform() < 0.02 { 1e280 } else { 1.0 };
+    /// Random walks, bursts, gaps, zeros, few distinct values, outliers and extreme sizes, of any length.
+    fn nasty(chance: &mut Chance) -> Vec<Option<f64>> {
+        let share = chance.uniform();
+        let count = 1 + (0..70).filter(|_| chance.uniform() < share).count();
+        let size = 10_f64.powf(chance.uniform() * 40.0 - 20.0) * if chance.uniform() < 0.02 { 1e280 } else { 1.0 };
         let kind = (chance.uniform() * 8.0).floor();
         let mut level = chance.normal();
         (0..count)
@@ -277,94 +278,85 @@ mod tests {
             .collect()
     }
 
-    fn assert_sound_on_500_nasty_series(seasonality: Seasonality) {
-        let mut chance = Chance::new(seasonality.periods() as u64);
-        for _ in 0..500 {
-            let values = nasty(&mut chance, seasonality);
-            if let Ok(series) = Series::new(&values, seasonality) {
+    #[test]
+    fn nasty_series_are_sound() {
+        let mut chance = Chance::new(1);
+        let all = [Seasonality::Monthly, Seasonality::Quarterly, Seasonality::HalfYearly, Seasonality::Yearly];
+        for round in 0..400 {
+            let values = nasty(&mut chance);
+            if let Ok(series) = Series::new(&values, all[round % 4]) {
                 assert_sound(&forecast(&series, 3, 1), 3, &format!("{values:?}"));
             }
         }
     }
 
     #[test]
-    fn nasty_monthly_series_are_sound_or_refused() {
-        assert_sound_on_500_nasty_series(Seasonality::Monthly);
-    }
-
-    #[test]
-    fn nasty_quarterly_series_are_sound_or_refused() {
-        assert_sound_on_500_nasty_series(Seasonality::Quarterly);
-    }
-
-    #[test]
-    fn nasty_half_yearly_series_are_sound_or_refused() {
-        assert_sound_on_500_nasty_series(Seasonality::HalfYearly);
-    }
-
-    #[test]
-    fn nasty_yearly_series_are_sound_or_refused() {
-        assert_sound_on_500_nasty_series(Seasonality::Yearly);
-    }
-
-    #[test]
     fn the_seed_decides() {
         let series = usual(1, 60);
         assert_eq!(forecast(&series, 12, 5), forecast(&series, 12, 5));
-        assert_ne!(
-            forecast(&series, 12, 5).paths,
-            forecast(&series, 12, 6).paths
-        );
+        assert_ne!(forecast(&series, 12, 5).paths, forecast(&series, 12, 6).paths);
         assert_eq!(forecast(&series, 12, 5).mean, forecast(&series, 12, 6).mean);
     }
 
     #[test]
-    fn ranges_mostly_widen() {
-        for seed in 0..10 {
-            let forecast = forecast(&usual(seed, 80), 12, 1);
-            let widths: Vec<f64> = forecast
-                .interval95
-                .iter()
-                .map(|range| range.high - range.low)
-                .collect();
-            assert!(widths[11] > 0.95 * widths[0], "{widths:?}");
+    fn another_unit_changes_nothing_else() {
+        let small = usual(2, 60);
+        let (a, b) = (forecast(&small, 6, 1), forecast(&small.map(|x| 1024.0 * x), 6, 1));
+        for step in 0..6 {
+            assert!((1024.0 * a.mean[step] / b.mean[step] - 1.0).abs() < 1e-9);
+            assert!((1024.0 * a.interval95[step].high / b.interval95[step].high - 1.0).abs() < 1e-9);
         }
+    }
+
+    #[test]
+    fn a_common_season_comes_back() {
+        let plain = usual(3, 72);
+        let season = |t: usize| if t.is_multiple_of(12) { 2.0 } else { 1.0 };
+        let with = plain.map_each(|t, x| x * season(t));
+        let (a, b) = (forecast(&plain, 12, 1), forecast(&with, 12, 1));
+        for step in 0..12 {
+            let ratio = b.mean[step] / a.mean[step] / season(72 + step);
+            assert!((ratio - 1.0).abs() < 0.08, "{step}: {ratio}");
+        }
+    }
+
+    #[test]
+    fn the_chance_falls_as_the_target_rises() {
+        let forecast = forecast(&usual(4, 60), 12, 1);
+        let year = outturn(Rule::Sum, 12, &[], &forecast.paths).unwrap();
+        let chances: Vec<f64> =
+            (0..40).map(|at| probability(&year, Target::AtLeast(1300.0 + 20.0 * f64::from(at)))).collect();
+        assert!(chances.is_sorted_by(|a, b| a >= b), "{chances:?}");
+        assert!(chances[0] > 0.9 && chances[39] < 0.1, "{chances:?}");
     }
 
     #[test]
     fn ranges_hold_their_share() {
         let (mut inside, mut all) = (0, 0);
-        for seed in 0..60 {
+        for seed in 0..40 {
             let whole = usual(seed, 72);
             let forecast = forecast(&whole.first(60), 12, 1);
-            for (range, value) in forecast
-                .interval95
-                .iter()
-                .zip(whole.values()[60..].iter().flatten())
-            {
+            for (range, value) in forecast.interval95.iter().zip(whole.values()[60..].iter().flatten()) {
                 inside += u32::from((range.low..=range.high).contains(value));
                 all += 1;
             }
         }
         let share = f64::from(inside) / f64::from(all);
-        assert!((0.9..0.995).contains(&share), "{share}");
+        assert!(share > 0.9, "{share}");
     }
 
     #[test]
     fn a_constant_stays_constant() {
         for value in [0.0, 100.0, -3.0] {
             let forecast = forecast(&monthly(|_| value, 20), 6, 1);
-            assert!(
-                forecast.mean.iter().all(|x| (x - value).abs() < 1e-6),
-                "{:?}",
-                forecast.mean
-            );
+            assert!(forecast.mean.iter().all(|x| (x - value).abs() < 1e-6), "{:?}", forecast.mean);
+            assert_eq!(forecast.basis, Basis::Constant);
             assert_sound(&forecast, 6, "constant");
         }
     }
 
     #[test]
-    fn gaps_are_bridged_and_move_the_horizon() {
+    fn gaps_are_bridged() {
         let whole = usual(3, 72);
         let mut values = whole.values().to_vec();
         for gap in [20, 33, 34, 50, 70, 71] {
@@ -378,9 +370,36 @@ mod tests {
     }
 
     #[test]
-    fn what_was_never_negative_stays_so() {
-        let forecast = forecast(&monthly(|t| if t % 5 == 0 { 9.0 } else { 0.0 }, 40), 12, 1);
-        assert!(forecast.paths.iter().flatten().all(|&x| x >= 0.0));
+    fn few_values_say_so() {
+        let few = forecast(&monthly(|t| 100.0 + t as f64, 3), 3, 1);
+        assert_eq!((few.basis, few.mean[2]), (Basis::Naive, 102.0));
+        assert!(few.interval95[0].high > 115.0, "{:?}", few.interval95);
+        assert_eq!(forecast(&usual(1, 15), 3, 1).basis, Basis::Short);
+        assert_eq!(forecast(&usual(1, 60), 3, 1).basis, Basis::Combined);
+    }
+
+    #[test]
+    fn given_seasons_serve_a_short_history() {
+        let season = |t: usize| if t % 12 == 5 { 2.0 } else { 1.0 };
+        let indices: Vec<f64> = (0..12).map(season).collect();
+        let forecast = forecast(&monthly(|t| 100.0 * season(t), 16).with_seasons(&indices), 3, 1);
+        assert!((forecast.mean[1] / forecast.mean[0] - 2.0).abs() < 0.1, "{:?}", forecast.mean);
+    }
+
+    #[test]
+    fn limits_hold() {
+        let rates = monthly(|t| 97.0 + 2.9 * (t as f64).sin(), 40).with_limits(0.0, 100.0);
+        let forecast = forecast(&rates, 12, 1);
+        assert!(forecast.paths.iter().flatten().all(|x| (0.0..=100.0).contains(x)));
+        assert_sound(&forecast, 12, "limits");
+    }
+
+    #[test]
+    fn rare_counts_stay_whole_and_never_negative() {
+        let forecast = forecast(&monthly(|t| if t % 5 == 0 { 3.0 } else { 0.0 }, 40), 12, 1);
+        assert_eq!(forecast.basis, Basis::Rare);
+        assert!(forecast.paths.iter().flatten().all(|&x| x >= 0.0 && (x - x.round()).abs() < 1e-9));
+        assert_sound(&forecast, 12, "rare");
     }
 
     #[test]

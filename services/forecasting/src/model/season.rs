@@ -12,26 +12,45 @@ pub(super) struct Adjusted {
     /// The first belongs to the period after the history.
     indices: Vec<f64>,
     is_factor: bool,
+    strength: f64,
 }
 
 impl Adjusted {
-    /// Adjusts by factors where all values are positive, else by differences, where the seasons stand out.
-    pub(super) fn new(series: &Series) -> Adjusted {
-        let as_is = || Adjusted {
-            values: series.values().to_vec(),
+    /// Values that need no adjustment.
+    pub(super) fn plain(values: &[Option<f64>]) -> Adjusted {
+        Adjusted {
+            values: values.to_vec(),
             indices: vec![0.0],
             is_factor: false,
-        };
-        if !series.is_seasonal() {
-            return as_is();
+            strength: 0.0,
         }
+    }
+
+    /// The share of the seasons' spread that is more than noise; 0 without seasons.
+    pub(super) fn strength(&self) -> f64 {
+        self.strength
+    }
+
+    /// The adjusted values with gaps filled.
+    pub(super) fn filled(&self) -> Vec<f64> {
+        Series::from_parts(&self.values, 1).filled()
+    }
+
+    /// Adjusts by factors where all values are positive, else by differences, where the seasons stand out.
+    pub(super) fn new(series: &Series) -> Adjusted {
+        let as_is = || Adjusted::plain(series.values());
         let is_factor = series.all(|x| x > 0.0);
         let scale = if is_factor {
             series.map(f64::ln)
         } else {
             series.clone()
         };
-        let Some(mut indices) = scale.seasonal_indices(true) else {
+        let given = || {
+            let scale = |&x: &f64| if is_factor { x.max(1e-6).ln() } else { x };
+            let given = series.given_seasons();
+            (!given.is_empty()).then(|| (given.iter().map(scale).collect(), 1.0))
+        };
+        let Some((mut indices, strength)) = scale.seasonal_indices(true).or_else(given) else {
             return as_is();
         };
         if is_factor {
@@ -55,12 +74,8 @@ impl Adjusted {
             values,
             indices: (0..m).map(|h| indices[(n + h) % m]).collect(),
             is_factor,
+            strength,
         }
-    }
-
-    /// How many seasonal numbers were estimated.
-    pub(super) fn parameters(&self) -> usize {
-        self.indices.len() - 1
     }
 
     /// Puts the season of the period `step` after the history back.
@@ -77,7 +92,7 @@ impl Adjusted {
 #[cfg(test)]
 mod tests {
     use super::Adjusted;
-    use crate::model::{Seasonality, Series};
+    use super::super::{Seasonality, Series};
 
     #[test]
     fn factors_are_removed_and_restored() {
@@ -104,6 +119,6 @@ mod tests {
         let values: Vec<Option<f64>> = (0..30).map(|t| Some(f64::from(t))).collect();
         let adjusted = Adjusted::new(&Series::new(&values, Seasonality::Yearly).unwrap());
         assert_eq!(adjusted.values, values);
-        assert_eq!((adjusted.restore(3, 7.0), adjusted.parameters()), (7.0, 0));
+        assert_eq!(adjusted.restore(3, 7.0), 7.0);
     }
 }

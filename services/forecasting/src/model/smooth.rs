@@ -1,7 +1,6 @@
 //! Exponential smoothing with additive errors: level, optional (damped) trend, optional seasons; on the values
 //! themselves or on their logarithms, which makes trend and seasons multiplicative.
 
-use super::Model;
 use super::minimum::minimise;
 use super::series::Series;
 use super::statistics::{line, mean, median_and_spread};
@@ -16,17 +15,17 @@ const BUDGET: usize = 100;
 const LOG_SLACK: f64 = 7.0;
 
 #[derive(Clone, Copy, Debug, PartialEq)]
-enum Trend {
+pub(super) enum Trend {
     None,
     Linear,
     Damped,
 }
 
 #[derive(Clone, Copy, Debug)]
-struct Form {
-    trend: Trend,
+pub(super) struct Form {
+    pub(super) trend: Trend,
     /// Periods in a year when seasonal, else 1.
-    season: usize,
+    pub(super) season: usize,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -53,7 +52,6 @@ pub(super) struct Smooth {
     form: Form,
     gains: Gains,
     state: State,
-    errors: Vec<f64>,
     /// For logarithms: the range that paths may not leave.
     log_range: Option<(f64, f64)>,
     /// Akaike's criterion, corrected for few values, comparable between both scales.
@@ -102,7 +100,7 @@ impl State {
         let m = form.season;
         let mut seasons = [0.0; YEAR];
         if m > 1 {
-            seasons[..m].copy_from_slice(&series.first(6 * m).seasonal_indices(false)?);
+            seasons[..m].copy_from_slice(&series.first(6 * m).seasonal_indices(false)?.0);
         }
         let reach = if m > 1 {
             2 * m
@@ -169,6 +167,12 @@ fn run(
     state
 }
 
+/// Continues seasonally adjusted values of a series with `m` periods a year by a form without seasons.
+pub(super) fn fit_values(values: &[Option<f64>], m: usize, form: Form, horizon: usize) -> Option<Vec<f64>> {
+    let series = Series::from_parts(values, m);
+    fit(&series, form, false).map(|fit| fit.path(horizon))
+}
+
 /// Fits every form that the length allows.
 pub(super) fn fit_all(series: &Series) -> Vec<Smooth> {
     let logs = series.all(|x| x > 0.0).then(|| series.map(f64::ln));
@@ -203,7 +207,7 @@ fn limit(series: &Series, form: Form) -> f64 {
     }
 }
 
-fn fit(series: &Series, form: Form, is_log: bool) -> Option<Smooth> {
+pub(super) fn fit(series: &Series, form: Form, is_log: bool) -> Option<Smooth> {
     let history = series.values();
     let count = history.iter().flatten().count();
     let (n, k) = (count as f64, form.parameters() as f64);
@@ -220,8 +224,7 @@ fn fit(series: &Series, form: Form, is_log: bool) -> Option<Smooth> {
         squares
     });
     let gains = form.gains(&at, limit);
-    let mut errors = Vec::with_capacity(count);
-    let state = run(history, form, &gains, before, |error| errors.push(error));
+    let state = run(history, form, &gains, before, |_| ());
     let logs: f64 = if is_log {
         history.iter().flatten().sum()
     } else {
@@ -240,7 +243,6 @@ fn fit(series: &Series, form: Form, is_log: bool) -> Option<Smooth> {
         form,
         gains,
         state,
-        errors,
         log_range,
         criterion,
     })
@@ -250,34 +252,27 @@ impl Smooth {
     pub(super) fn criterion(&self) -> f64 {
         self.criterion
     }
-}
 
-impl Model for Smooth {
-    fn errors(&self) -> &[f64] {
-        &self.errors
-    }
-
-    fn parameters(&self) -> usize {
-        self.form.parameters()
-    }
-
-    fn path(&self, shocks: &[f64], path: &mut [f64]) {
+    /// How the series goes on without further errors.
+    pub(super) fn path(&self, horizon: usize) -> Vec<f64> {
         let mut state = self.state;
-        for (out, &shock) in path.iter_mut().zip(shocks) {
-            let value = state.expect(&self.gains) + shock;
-            *out = match self.log_range {
-                Some((low, high)) => value.clamp(low, high).exp(),
-                None => value,
-            };
-            state.advance(&self.gains, self.form, shock);
-        }
+        (0..horizon)
+            .map(|_| {
+                let value = state.expect(&self.gains);
+                state.advance(&self.gains, self.form, 0.0);
+                match self.log_range {
+                    Some((low, high)) => value.clamp(low, high).exp(),
+                    None => value,
+                }
+            })
+            .collect()
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::fit_all;
-    use crate::model::{Model, Seasonality, Series};
+    use super::super::{Seasonality, Series};
 
     fn best_path(values: impl Iterator<Item = f64>, seasonality: Seasonality) -> Vec<f64> {
         let values: Vec<Option<f64>> = values.map(Some).collect();
@@ -286,9 +281,7 @@ mod tests {
             .iter()
             .min_by(|a, b| a.criterion().total_cmp(&b.criterion()))
             .unwrap();
-        let mut path = vec![0.0; 4];
-        best.path(&[0.0; 4], &mut path);
-        path
+        best.path(4)
     }
 
     #[test]

@@ -1,17 +1,8 @@
-//! The dynamic optimised theta model (Fiorucci, Pellegrini, Louzada, Petropoulos and Koehler, 2016): smoothing whose
-//! drift is the regression line of all that was seen so far, on the seasonally adjusted series.
+//! The theta method, plain and as the dynamic optimised model (Fiorucci, Pellegrini, Louzada, Petropoulos and Koehler,
+//! 2016): smoothing whose drift is the regression line of all that was seen so far. Both want seasonally adjusted values.
 
-use super::Model;
 use super::minimum::minimise;
-use super::season::Adjusted;
-
-/// A fitted theta model.
-pub(super) struct Theta {
-    gains: Gains,
-    state: State,
-    errors: Vec<f64>,
-    adjusted: Adjusted,
-}
+use super::statistics::line;
 
 #[derive(Clone, Copy)]
 struct Gains {
@@ -74,9 +65,8 @@ fn run(history: &[Option<f64>], gains: Gains, start: f64, mut see: impl FnMut(f6
     state
 }
 
-/// Fits the level's gain, theta and the first level.
-pub(super) fn fit(adjusted: Adjusted) -> Theta {
-    let history = &adjusted.values;
+/// The central path of the dynamic model, with the level's gain, theta and the first level fitted.
+pub(super) fn dynamic(history: &[Option<f64>], horizon: usize) -> Vec<f64> {
     let known: Vec<f64> = history.iter().flatten().copied().collect();
     let size = known.iter().map(|x| x.abs()).sum::<f64>() / known.len() as f64;
     let first = known.first().copied().unwrap_or(0.0);
@@ -94,69 +84,70 @@ pub(super) fn fit(adjusted: Adjusted) -> Theta {
         squares
     });
     let (gains, start) = unpack(&at);
-    let mut errors = Vec::with_capacity(known.len());
-    let state = run(history, gains, start, |error| errors.push(error));
-    Theta {
-        gains,
-        state,
-        errors,
-        adjusted,
-    }
+    let mut state = run(history, gains, start, |_| ());
+    (0..horizon)
+        .map(|_| {
+            let value = state.expect(gains);
+            state.advance(gains, value);
+            value
+        })
+        .collect()
 }
 
-impl Model for Theta {
-    fn errors(&self) -> &[f64] {
-        &self.errors
-    }
-
-    fn parameters(&self) -> usize {
-        3 + self.adjusted.parameters()
-    }
-
-    fn path(&self, shocks: &[f64], path: &mut [f64]) {
-        let mut state = self.state;
-        for (step, (out, &shock)) in path.iter_mut().zip(shocks).enumerate() {
-            let value = state.expect(self.gains) + shock;
-            *out = self.adjusted.restore(step, value);
-            state.advance(self.gains, value);
+/// Simple exponential smoothing: the level after the last value, its gain fitted by least squares.
+pub(super) fn simple(values: &[Option<f64>], horizon: usize) -> Vec<f64> {
+    let run = |gain: f64, start: f64| {
+        let (mut level, mut squares) = (start, 0.0);
+        for x in values.iter().flatten() {
+            let error = x - level;
+            squares += error * error;
+            level += gain * error;
         }
-    }
+        (level, squares)
+    };
+    let start = values.iter().flatten().next().copied().unwrap_or(0.0);
+    let (at, _) = minimise([0.5], 20, |[gain]| run(*gain, start).1);
+    vec![run(at[0], start).0; horizon]
+}
+
+/// The theta method (Assimakopoulos and Nikolopoulos, 2000): simple smoothing with half the drift of the line.
+pub(super) fn classic(values: &[Option<f64>], simple: &[f64]) -> Vec<f64> {
+    let known: Vec<f64> = values.iter().flatten().copied().collect();
+    let (_, slope) = line(&known);
+    simple.iter().zip(1..).map(|(x, h)| x + 0.5 * slope * f64::from(h)).collect()
 }
 
 #[cfg(test)]
 mod tests {
-    use super::fit;
-    use crate::model::season::Adjusted;
-    use crate::model::{Model, Seasonality, Series};
+    use super::{classic, dynamic, simple};
 
-    fn path(values: &[Option<f64>]) -> Vec<f64> {
-        let series = Series::new(values, Seasonality::Yearly).unwrap();
-        let mut path = vec![0.0; 3];
-        fit(Adjusted::new(&series)).path(&[0.0; 3], &mut path);
-        path
+    fn history(values: impl IntoIterator<Item = f64>) -> Vec<Option<f64>> {
+        values.into_iter().map(Some).collect()
     }
 
     #[test]
     fn a_line_drifts_on() {
-        let values: Vec<Option<f64>> = (1..=30).map(|t| Some(10.0 + 2.0 * f64::from(t))).collect();
-        let path = path(&values);
-        assert!(
-            path[0] > 70.0 && path[2] > path[1] && path[1] > path[0] && path[2] < 78.0,
-            "{path:?}"
-        );
+        let path = dynamic(&history((1..=30).map(|t| 10.0 + 2.0 * f64::from(t))), 3);
+        assert!(path[0] > 70.0 && path[2] > path[1] && path[1] > path[0] && path[2] < 78.0, "{path:?}");
     }
 
     #[test]
     fn a_gap_hardly_changes_a_smooth_course() {
-        let mut values: Vec<Option<f64>> =
-            (1..=30).map(|t| Some(10.0 + 2.0 * f64::from(t))).collect();
-        let whole = path(&values);
+        let mut values = history((1..=30).map(|t| 10.0 + 2.0 * f64::from(t)));
+        let whole = dynamic(&values, 3);
         values[20] = None;
         values[26] = None;
-        let gapped = path(&values);
-        assert!(
-            whole.iter().zip(&gapped).all(|(a, b)| (a - b).abs() < 1.0),
-            "{whole:?} {gapped:?}"
-        );
+        let gapped = dynamic(&values, 3);
+        assert!(whole.iter().zip(&gapped).all(|(a, b)| (a - b).abs() < 1.0), "{whole:?} {gapped:?}");
+    }
+
+    #[test]
+    fn theta_adds_half_the_drift_to_simple_smoothing() {
+        let values = history([3.0, 5.0, 4.0, 6.0, 8.0, 7.0]);
+        let level = simple(&values, 2);
+        let theta = classic(&values, &level);
+        // The line through these points rises by 31/35 each period.
+        assert!((theta[0] - level[0] - 15.5 / 35.0).abs() < 1e-9, "{theta:?}");
+        assert!((theta[1] - level[1] - 31.0 / 35.0).abs() < 1e-9, "{theta:?}");
     }
 }
