@@ -1,5 +1,7 @@
-//! The one binary of civicmesh: everything on one machine (`up`), or one service of the mesh (`serve`).
+//! The one binary of civicmesh: everything on one machine (`up`), one service of the mesh (`serve`), or the
+//! forecasting engine on tables.
 
+pub mod batch;
 pub mod cluster;
 pub mod demo;
 pub mod up;

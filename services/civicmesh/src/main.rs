@@ -1,4 +1,4 @@
-//! `serve` runs one service of the mesh, `up` all of them, `demo` fills a mesh; nothing else lives here.
+//! `serve` runs one service of the mesh, `up` all of them, `demo` fills a mesh; `forecast` and `screen` work on tables.
 
 use anyhow::Context;
 use clap::{Args, Parser, Subcommand};
@@ -28,6 +28,10 @@ enum Command {
     Serve(Box<Service>),
     /// Loads the demonstration city into a running mesh, as the client `civicmesh`; a repeat adds nothing
     Demo(Box<Wrapped<chassis::Config>>),
+    /// Forecasts the series of a table, without a mesh
+    Forecast(civicmesh::batch::Tables),
+    /// Screens newly reported values of a table for errors, without a mesh
+    Screen(civicmesh::batch::Tables),
 }
 
 #[derive(Subcommand)]
@@ -75,6 +79,8 @@ async fn main() -> anyhow::Result<()> {
             let mesh = chassis::Mesh::new("civicmesh", &wrapped.config)?;
             civicmesh::demo::load(&mesh).await
         }
+        Command::Forecast(tables) => civicmesh::batch::forecast(&tables),
+        Command::Screen(tables) => civicmesh::batch::screen(&tables),
         Command::Serve(service) => match *service {
             Service::Identity(wrapped) => serve!(identity, wrapped.config),
             Service::Indicators(wrapped) => serve!(indicators, wrapped.config),

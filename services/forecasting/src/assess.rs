@@ -48,8 +48,6 @@ pub struct Terms {
     pub thresholds: Thresholds,
     /// Version of the thresholds.
     pub thresholds_version: i32,
-    /// First days of the Lunar New Year.
-    pub new_years: Vec<NaiveDate>,
 }
 
 /// An assessment.
@@ -128,7 +126,7 @@ pub fn assess(basis: &Basis, terms: &Terms) -> Assessed {
     };
     forecast.set_status(status);
     match &outlook {
-        Ok(_) => "ets+theta".clone_into(&mut forecast.method),
+        Ok(outlook) => method(outlook.basis).clone_into(&mut forecast.method),
         Err(reason) => forecast.set_no_forecast_reason(*reason),
     }
     let mut item = pb::RiskItem {
@@ -169,8 +167,7 @@ fn look_ahead(
         let span = Period::try_from(&target.period).ok()?;
         Some(span.split(frequency)?.1)
     });
-    let rule = basis.indicator.year_rule();
-    Outlook::new(timeline, ends.max(), rule, &terms.new_years, seed(basis))
+    Outlook::new(timeline, ends.max(), &basis.indicator, seed(basis))
 }
 
 /// The same for each assessment of a series, so that it changes only when its figures do.
@@ -179,6 +176,17 @@ fn seed(basis: &Basis) -> u64 {
     let (high, low) = indicator.as_u64_pair();
     let (unit_high, unit_low) = basis.unit_id.as_u64_pair();
     high ^ low ^ (unit_high ^ unit_low).rotate_left(7)
+}
+
+/// The contract's word for what a forecast rests on.
+fn method(basis: model::Basis) -> &'static str {
+    match basis {
+        model::Basis::Combined => "combined",
+        model::Basis::Short => "short",
+        model::Basis::Naive => "naive",
+        model::Basis::Rare => "rare",
+        model::Basis::Constant => "constant",
+    }
 }
 
 /// The assessment that stands for the series: against the most endangered base target of those that are still open,
@@ -289,7 +297,6 @@ mod tests {
                 margin: 0.02,
             },
             thresholds_version: 1,
-            new_years: Vec::new(),
         }
     }
 

@@ -14,7 +14,7 @@ use crate::{
     check,
     error::Error,
     explain::explain,
-    recompute, threshold,
+    threshold,
 };
 
 const READ: &str = "forecasting.read";
@@ -165,12 +165,7 @@ impl ForecastService for Grpc {
             en: "must be a period such as 2025, 2025-H1, 2025-Q3 or 2025-09",
         })?;
         let forecast = board::forecast(&self.base.db, &scope, indicator, unit).await?;
-        let terms = recompute::terms(&self.base.db)
-            .await
-            .map_err(chassis::internal)?;
-        let answer = tokio::task::spawn_blocking(move || {
-            check::check(&forecast, period, value, &terms.new_years)
-        });
+        let answer = tokio::task::spawn_blocking(move || check::check(&forecast, period, value));
         Ok(Response::new(answer.await.map_err(chassis::internal)?))
     }
 

@@ -1,17 +1,18 @@
 //! A history of figures by period, and how it may go on.
 
-use chrono::NaiveDate;
 use proto::{
     calendar::v1::Frequency,
     forecasting::v1 as pb,
-    indicators::v1::{Observation, Vintage, YearRule},
+    indicators::v1::{Indicator, Observation, Vintage, YearRule},
     period::{Period, per_year},
 };
 
-use crate::model::{self, Interval, Seasonality, Series};
+use crate::model::{self, Basis, Interval, Seasonality, Series};
 
 /// Days off work at the Lunar New Year.
 const NEW_YEAR_DAYS: usize = 7;
+/// Figures from which something can be said of a trend.
+const FEWEST: usize = 4;
 /// How many years ahead is forecast at most.
 const YEARS_AHEAD: i32 = 2;
 
@@ -98,22 +99,17 @@ impl Timeline {
     }
 
     /// The series that the model takes, up to just before a period, which lies after the last figure.
-    pub fn series_until(
-        &self,
-        period: Period,
-        new_years: &[NaiveDate],
-    ) -> Result<Series, pb::NoForecastReason> {
+    pub fn series_until(&self, period: Period) -> Result<Series, pb::NoForecastReason> {
         let mut values = self.values.clone();
         let length = usize::try_from(period.index() - self.first.index()).unwrap_or_default();
         values.resize(length.max(values.len()), None);
-        self.series_of(&values, new_years)
+        self.series_of(&values)
     }
 
-    fn series_of(
-        &self,
-        values: &[Option<f64>],
-        new_years: &[NaiveDate],
-    ) -> Result<Series, pb::NoForecastReason> {
+    fn series_of(&self, values: &[Option<f64>]) -> Result<Series, pb::NoForecastReason> {
+        if values.iter().flatten().count() < FEWEST {
+            return Err(pb::NoForecastReason::TooShort);
+        }
         let seasonality = match self.first.frequency() {
             Frequency::Month => Seasonality::Monthly,
             Frequency::Quarter => Seasonality::Quarterly,
@@ -127,7 +123,7 @@ impl Timeline {
         }
         let months = values.len() + 12 * usize::try_from(YEARS_AHEAD).unwrap_or_default();
         let first = self.first.first_day();
-        let shares = model::holiday_shares(new_years, NEW_YEAR_DAYS, first, months);
+        let shares = model::holiday_shares(&model::lunar_new_years(), NEW_YEAR_DAYS, first, months);
         Ok(series.with_holiday(&shares))
     }
 
@@ -167,12 +163,14 @@ impl Timeline {
 }
 
 /// How a series may go on.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Outlook {
     /// Equally likely futures, each from the period after the last figure on.
     pub paths: Vec<Vec<f64>>,
     /// The coming periods.
     pub points: Vec<Point>,
+    /// What it rests on.
+    pub basis: Basis,
 }
 
 /// What is expected of one coming period.
@@ -193,8 +191,7 @@ impl Outlook {
     pub fn new(
         timeline: &Timeline,
         until: Option<Period>,
-        year_rule: YearRule,
-        new_years: &[NaiveDate],
+        indicator: &Indicator,
         seed: u64,
     ) -> Result<Self, pb::NoForecastReason> {
         let last = timeline.last();
@@ -202,7 +199,7 @@ impl Outlook {
         let asked = until.map_or(0, |until| until.index() - last.index());
         let horizon = asked.clamp(year, YEARS_AHEAD * year);
         let horizon = usize::try_from(horizon).unwrap_or_default();
-        let is_total = matches!(year_rule, YearRule::Last | YearRule::Ratio)
+        let is_total = matches!(indicator.year_rule(), YearRule::Last | YearRule::Ratio)
             && year > 1
             && timeline.is_running_total();
         let values = if is_total {
@@ -210,7 +207,10 @@ impl Outlook {
         } else {
             timeline.values.clone()
         };
-        let series = timeline.series_of(&values, new_years)?;
+        let mut series = timeline.series_of(&values)?;
+        if !is_total && let Some((low, high)) = limits(indicator) {
+            series = series.with_limits(low, high);
+        }
         let mut forecast = model::forecast(&series, horizon, seed);
         if is_total {
             accumulate(timeline, &mut forecast);
@@ -228,8 +228,19 @@ impl Outlook {
         Ok(Self {
             points: points.collect(),
             paths: forecast.paths,
+            basis: forecast.basis,
         })
     }
+}
+
+/// What a rate cannot pass.
+fn limits(indicator: &Indicator) -> Option<(f64, f64)> {
+    let limits = (
+        indicator.minimum.parse().ok()?,
+        indicator.maximum.parse().ok()?,
+    );
+    // Other limits say what is plausible, not what is possible.
+    (indicator.measure_code.starts_with('%') && limits == (0.0, 100.0)).then_some(limits)
 }
 
 /// Turns a forecast of increments into one of running totals.
@@ -318,7 +329,11 @@ mod tests {
     #[test]
     fn running_totals_go_on_and_start_over() {
         let timeline = Timeline::new(&history("2022-01", &totals())).unwrap();
-        let outlook = Outlook::new(&timeline, None, YearRule::Last, &[], 1).unwrap();
+        let indicator = Indicator {
+            year_rule: YearRule::Last.into(),
+            ..Default::default()
+        };
+        let outlook = Outlook::new(&timeline, None, &indicator, 1).unwrap();
         assert_eq!(outlook.points[0].period.to_string(), "2025-10");
         let december = &outlook.points[2];
         assert!((december.mean - 1236.0).abs() < 40.0, "{december:?}");

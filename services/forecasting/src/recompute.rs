@@ -208,7 +208,6 @@ async fn forget(tx: &mut PgConnection, series: Vec<Key>) -> sqlx::Result<()> {
 /// What holds for all series now.
 pub async fn terms(db: &PgPool) -> anyhow::Result<Terms> {
     let threshold = threshold::current(db).await?;
-    let new_years = sqlx::query_scalar!("SELECT date FROM new_year ORDER BY date");
     let now = Utc::now();
     Ok(Terms {
         now,
@@ -219,7 +218,6 @@ pub async fn terms(db: &PgPool) -> anyhow::Result<Terms> {
             margin: threshold.margin,
         },
         thresholds_version: threshold.version,
-        new_years: new_years.fetch_all(db).await?,
     })
 }
 

@@ -1,6 +1,8 @@
 //! Is a newly reported value an error? Each usual mistake is a hypothesis about what was meant; it is believed as far
 //! as what was meant would have been expected, and what was reported would not.
 
+use std::fmt;
+
 use super::pool::{Interval, forecast};
 use super::series::Series;
 use super::statistics::quantile;
@@ -22,6 +24,21 @@ pub enum Suspicion {
     SwappedDigits,
     /// Far from what was expected, for no known reason.
     Shift,
+}
+
+/// As the contract and tables name it.
+impl fmt::Display for Suspicion {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Suspicion::Factor(factor) => write!(f, "FACTOR_OF_{:.0}", factor.max(1.0 / factor)),
+            Suspicion::Sign => f.write_str("SIGN"),
+            Suspicion::RepeatsLastPeriod => f.write_str("REPEATED"),
+            Suspicion::RepeatsLastYear => f.write_str("REPEATED_LAST_YEAR"),
+            Suspicion::Cumulative => f.write_str("CUMULATIVE"),
+            Suspicion::SwappedDigits => f.write_str("SWAPPED_DIGITS"),
+            Suspicion::Shift => f.write_str("SHIFT"),
+        }
+    }
 }
 
 /// The judgement of a new value.
@@ -186,8 +203,8 @@ fn swap_digits(value: f64) -> Option<f64> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Anomaly, Suspicion, anomaly, swap_digits};
     use super::super::{Seasonality, Series};
+    use super::{Anomaly, Suspicion, anomaly, swap_digits};
 
     fn history() -> Series {
         let value = |t: usize| {

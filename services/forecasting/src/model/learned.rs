@@ -8,7 +8,9 @@ use super::features::FEATURES;
 use super::member::MEMBERS;
 
 /// Normal deviates at which quantiles are kept.
-pub(super) const LEVELS: [f64; 13] = [-3.1, -2.576, -1.96, -1.645, -1.2816, -0.6745, 0.0, 0.6745, 1.2816, 1.645, 1.96, 2.576, 3.1];
+pub(super) const LEVELS: [f64; 13] = [
+    -3.1, -2.576, -1.96, -1.645, -1.2816, -0.6745, 0.0, 0.6745, 1.2816, 1.645, 1.96, 2.576, 3.1,
+];
 
 /// The first step, from 1, of each row of quantiles.
 pub(super) const STEPS: [usize; 5] = [1, 2, 4, 7, 13];

@@ -57,7 +57,7 @@ async fn a_forecast_holds_history_points_and_each_target(db: PgPool) {
     );
     assert_eq!(first.remaining_periods, 13 - this_month().number());
     assert!(!first.required_pace.is_empty() && !first.required_growth_percent.is_empty());
-    assert_eq!(forecast.method, "ets+theta");
+    assert_eq!(forecast.method, "combined");
 
     let explain = pb::ExplainStatusRequest {
         indicator_id: request.indicator_id.clone(),

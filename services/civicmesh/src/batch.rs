@@ -1,0 +1,298 @@
+//! `forecast` and `screen`: the forecasting engine on tables of series, without database and mesh. One line is read,
+//! answered and written at a time.
+
+use std::{
+    fs::File,
+    io::{BufReader, Read},
+    path::{Path, PathBuf},
+};
+
+use anyhow::{Context, bail, ensure};
+use chrono::NaiveDate;
+use clap::Args;
+use flate2::read::MultiGzDecoder;
+use forecasting::model::{self, Rule, Seasonality, Series, Target};
+use serde::{Deserialize, de::DeserializeOwned};
+
+/// Days off work at the Lunar New Year.
+const NEW_YEAR_DAYS: usize = 7;
+/// Periods ahead that can be asked for.
+const FARTHEST: usize = 120;
+/// The same for every series and run, so that the same table gives the same answers.
+const SEED: u64 = 1;
+
+/// Which tables.
+#[derive(Args, Debug)]
+pub struct Tables {
+    /// The CSV file to read; decompressed if its name ends in .gz
+    #[arg(long)]
+    input: PathBuf,
+    /// The CSV file to write
+    #[arg(long)]
+    output: PathBuf,
+}
+
+/// A series to be forecast, as a line of the table.
+#[derive(Deserialize)]
+struct Question {
+    series_id: String,
+    /// Periods in a year.
+    m: usize,
+    /// Periods to forecast.
+    h: usize,
+    /// The first month, "2020-08", where it is known.
+    start: Option<String>,
+    /// How many of the last values belong to the year of the plan.
+    plan_k: Option<usize>,
+    /// What that year's sum must reach.
+    plan_target: Option<f64>,
+    /// Oldest first, "NA" where nothing was reported.
+    values: String,
+}
+
+/// A newly reported value to be screened.
+#[derive(Deserialize)]
+struct Report {
+    series_id: String,
+    m: usize,
+    start: Option<String>,
+    history: String,
+    reported: f64,
+}
+
+/// Forecasts each series: `series_id,m,h,start,plan_k,plan_target,values` in, `series_id,h,mean,lo95,hi95,
+/// prob_meet_plan` out.
+pub fn forecast(tables: &Tables) -> anyhow::Result<()> {
+    let header = "series_id,h,mean,lo95,hi95,prob_meet_plan";
+    each(tables, header, |question: Question, out| {
+        let values = values(&question.values)?;
+        ensure!(
+            (1..=FARTHEST).contains(&question.h),
+            "h: must be 1 to {FARTHEST}"
+        );
+        // The plan's year may end beyond what is asked for.
+        let rest = question
+            .m
+            .saturating_sub(question.plan_k.unwrap_or(question.m));
+        let horizon = question.h.max(rest);
+        let series = series(&values, question.m, question.start.as_deref(), horizon)?;
+        let forecast = model::forecast(&series, horizon, SEED);
+        let chance = match (question.plan_k, question.plan_target) {
+            (Some(known), Some(target)) => {
+                ensure!(
+                    known <= values.len().min(question.m),
+                    "plan_k: must be at most m and the number of values"
+                );
+                let observed = &values[values.len() - known..];
+                let year = model::outturn(Rule::Sum, question.m, observed, &forecast.paths).ok();
+                year.map(|year| model::probability(&year, Target::AtLeast(target)))
+            }
+            _ => None,
+        };
+        let chance = chance.map_or_else(String::new, |chance| format!("{chance:.5}"));
+        let points = (1..=question.h).zip(forecast.mean.iter().zip(&forecast.interval95));
+        for (step, (mean, range)) in points {
+            let fields = [
+                &question.series_id,
+                &format!("{step}"),
+                &format!("{mean:.8e}"),
+                &format!("{:.8e}", range.low),
+                &format!("{:.8e}", range.high),
+                &chance,
+            ];
+            out.write_record(fields)?;
+        }
+        Ok(())
+    })
+}
+
+/// Screens each newly reported value: `series_id,m,start,history,reported` in, `series_id,score,flag,suspicion,expected`
+/// out.
+pub fn screen(tables: &Tables) -> anyhow::Result<()> {
+    let header = "series_id,score,flag,suspicion,expected";
+    each(tables, header, |report: Report, out| {
+        ensure!(report.reported.is_finite(), "reported: must be a number");
+        let history = values(&report.history)?;
+        let series = series(&history, report.m, report.start.as_deref(), 1)?;
+        let found = model::anomaly(&series, report.reported, SEED);
+        let fields = [
+            &report.series_id,
+            &format!("{:.6}", found.score),
+            &u8::from(found.suspicion.is_some()).to_string(),
+            &found
+                .suspicion
+                .map(|suspicion| suspicion.to_string())
+                .unwrap_or_default(),
+            &format!("{:.8e}", found.expected),
+        ];
+        out.write_record(fields)?;
+        Ok(())
+    })
+}
+
+type Writer = csv::Writer<File>;
+
+/// Answers the lines of a table one by one. What is wrong is told with its line and column.
+fn each<T: DeserializeOwned>(
+    tables: &Tables,
+    header: &str,
+    answer: impl Fn(T, &mut Writer) -> anyhow::Result<()>,
+) -> anyhow::Result<()> {
+    let mut reader = csv::Reader::from_reader(open(&tables.input)?);
+    let output = || format!("--output {}", tables.output.display());
+    let mut out = csv::Writer::from_path(&tables.output).with_context(output)?;
+    out.write_record(header.split(','))?;
+    let input = tables.input.display();
+    let mut record = csv::StringRecord::new();
+    let columns = reader.headers().with_context(|| input.to_string())?.clone();
+    loop {
+        let line = reader.position().line();
+        if !reader
+            .read_record(&mut record)
+            .with_context(|| input.to_string())?
+        {
+            break;
+        }
+        let place = || format!("{input}, line {line}");
+        let row = record.deserialize(Some(&columns)).with_context(place)?;
+        answer(row, &mut out).with_context(place)?;
+    }
+    out.flush().with_context(output)
+}
+
+fn open(path: &Path) -> anyhow::Result<Box<dyn Read>> {
+    let file = File::open(path).with_context(|| format!("--input {}", path.display()))?;
+    let file = BufReader::new(file);
+    Ok(
+        if path.extension().is_some_and(|extension| extension == "gz") {
+            Box::new(MultiGzDecoder::new(file))
+        } else {
+            Box::new(file)
+        },
+    )
+}
+
+fn values(text: &str) -> anyhow::Result<Vec<Option<f64>>> {
+    let read = |word: &str| match word {
+        "NA" => Ok(None),
+        word => {
+            let value: f64 = word
+                .parse()
+                .with_context(|| format!("{word:?} is neither a number nor NA"))?;
+            ensure!(value.is_finite(), "{word:?} is not finite");
+            Ok(Some(value))
+        }
+    };
+    text.split_ascii_whitespace().map(read).collect()
+}
+
+fn series(
+    values: &[Option<f64>],
+    m: usize,
+    start: Option<&str>,
+    horizon: usize,
+) -> anyhow::Result<Series> {
+    let seasonality = match m {
+        12 => Seasonality::Monthly,
+        4 => Seasonality::Quarterly,
+        2 => Seasonality::HalfYearly,
+        1 => Seasonality::Yearly,
+        _ => bail!("m: must be 12, 4, 2 or 1"),
+    };
+    let series =
+        Series::new(values, seasonality).map_err(|error| anyhow::anyhow!("values: {error}"))?;
+    let Some(start) = start.filter(|_| m == 12) else {
+        return Ok(series);
+    };
+    let first = NaiveDate::parse_from_str(&format!("{start}-01"), "%Y-%m-%d")
+        .with_context(|| format!("start: {start:?} is no month such as 2020-08"))?;
+    let months = values.len() + horizon;
+    let shares = model::holiday_shares(&model::lunar_new_years(), NEW_YEAR_DAYS, first, months);
+    Ok(series.with_holiday(&shares))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use flate2::{Compression, write::GzEncoder};
+
+    use super::*;
+
+    fn run(
+        work: fn(&Tables) -> anyhow::Result<()>,
+        name: &str,
+        input: &str,
+    ) -> anyhow::Result<String> {
+        let folder = tempfile::tempdir()?;
+        let tables = Tables {
+            input: folder.path().join(name),
+            output: folder.path().join("out.csv"),
+        };
+        let content = if name.ends_with(".gz") {
+            let mut packed = GzEncoder::new(Vec::new(), Compression::default());
+            packed.write_all(input.as_bytes())?;
+            packed.finish()?
+        } else {
+            input.as_bytes().to_vec()
+        };
+        std::fs::write(&tables.input, content)?;
+        work(&tables)?;
+        Ok(std::fs::read_to_string(&tables.output)?)
+    }
+
+    #[test]
+    fn each_series_is_answered_from_plain_and_compressed_tables() {
+        let months: Vec<String> = (0..40).map(|at| (100 + at % 12).to_string()).collect();
+        let input = format!(
+            "series_id,m,h,start,category,plan_k,plan_target,values\n\
+             a,12,3,2020-08,CPI,6,1200,{0}\n\"b,2\",4,2,,,,,1 NA 3 4 2 5 6 5\n",
+            months.join(" ")
+        );
+        let answer = run(forecast, "in.csv", &input).unwrap();
+        let lines: Vec<&str> = answer.lines().collect();
+        assert_eq!(lines[0], "series_id,h,mean,lo95,hi95,prob_meet_plan");
+        assert_eq!(lines.len(), 1 + 3 + 2);
+        assert!(lines[1].starts_with("a,1,") && lines[5].starts_with("\"b,2\",2,"));
+        let chance: f64 = lines[1].rsplit(',').next().unwrap().parse().unwrap();
+        assert!(chance > 0.9, "{chance}");
+        assert!(lines[4].ends_with(','), "no plan, no probability");
+        assert_eq!(run(forecast, "in.csv.gz", &input).unwrap(), answer);
+    }
+
+    #[test]
+    fn a_value_in_another_unit_is_flagged() {
+        let history: Vec<String> = (0..48).map(|at| (100 + at * 7 % 11).to_string()).collect();
+        let history = history.join(" ");
+        let input = format!(
+            "series_id,m,start,history,reported\nx,12,,{history},104\ny,12,,{history},104000\n"
+        );
+        let answer = run(screen, "in.csv", &input).unwrap();
+        let lines: Vec<Vec<&str>> = answer
+            .lines()
+            .map(|line| line.split(',').collect())
+            .collect();
+        assert_eq!(lines[1][2..4], ["0", ""]);
+        assert_eq!(lines[2][2..4], ["1", "FACTOR_OF_1000"]);
+    }
+
+    #[test]
+    fn what_is_wrong_is_told_with_its_line() {
+        let head = "series_id,m,h,start,category,plan_k,plan_target,values\n";
+        for (line, told) in [
+            ("a,12,3,,,,,1 2 x", "\"x\" is neither a number nor NA"),
+            ("a,5,3,,,,,1 2 3", "m: must be 12, 4, 2 or 1"),
+            ("a,12,0,,,,,1 2 3", "h: must be 1 to 120"),
+            ("a,12,3,2020-13,,,,1 2 3", "is no month"),
+            ("a,12,3,,,9,5,1 2 3", "plan_k: must be at most"),
+            ("a,many,3,,,,,1 2 3", "invalid digit"),
+            ("a,12", "found record with 2 fields"),
+        ] {
+            let good = "ok,1,1,,,,,1 2 3 4 5\n";
+            let error = run(forecast, "in.csv", &format!("{head}{good}{line}\n")).unwrap_err();
+            let error = format!("{error:#}");
+            assert!(error.contains(told), "{error}");
+            assert!(error.contains("line 3") || line == "a,12", "{error}");
+        }
+    }
+}

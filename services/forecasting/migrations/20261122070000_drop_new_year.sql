@@ -1,0 +1,2 @@
+-- The model holds the dates itself.
+DROP TABLE new_year;
