@@ -1,4 +1,4 @@
--- What was forecast after each figure, with what was known then. The first forecast after it stands and never changes.
+-- What was forecast after each figure, with what was known then. What was forecast at the time never changes.
 CREATE TABLE prediction (
     indicator_id uuid NOT NULL,
     unit_id uuid NOT NULL,
@@ -45,6 +45,8 @@ CREATE TABLE accuracy (
 CREATE INDEX accuracy_unit_idx ON accuracy (unit_id);
 CREATE INDEX accuracy_city_idx ON accuracy (indicator_id) WHERE NOT is_local;
 
--- Whether its past was forecast afterwards, as if at the time.
+-- Whether its past was forecast afterwards, as if at the time; and from how many figures it was assessed: when several
+-- are new at once, as by an import, there is more past than before.
 ALTER TABLE assessment ADD COLUMN is_hindcast boolean NOT NULL DEFAULT false;
+ALTER TABLE assessment ADD COLUMN figure_count integer NOT NULL DEFAULT 0;
 CREATE INDEX assessment_hindcast_idx ON assessment (update_time) WHERE NOT is_hindcast;

@@ -210,7 +210,8 @@ impl<'a> Teller<'a> {
 
     fn growth(&self) -> String {
         let percent = &self.assessment.required_growth_percent;
-        if percent.is_empty() {
+        // Per cent of per cent would be taken for points.
+        if percent.is_empty() || self.indicator.measure_code.starts_with('%') {
             return String::new();
         }
         let sign = if percent.starts_with('-') { "" } else { "+" };

@@ -132,6 +132,7 @@ struct Columns {
     last_observations: Vec<Option<Uuid>>,
     forecasts: Vec<Vec<u8>>,
     items: Vec<Option<Vec<u8>>>,
+    figure_counts: Vec<i32>,
 }
 
 impl Columns {
@@ -147,6 +148,7 @@ impl Columns {
         self.probability_ranks.push(assessed.rank.1);
         self.gap_ranks.push(assessed.rank.2);
         self.last_observations.push(standing.last_observation_id);
+        self.figure_counts.push(assessed.forecast.observation_count);
         self.forecasts.push(assessed.forecast.encode_to_vec());
         let item = is_listed(series, assessed).then(|| assessed.item.encode_to_vec());
         self.items.push(item);
@@ -162,19 +164,22 @@ impl Columns {
         sqlx::query!(
             "INSERT INTO assessment (indicator_id, unit_id, responsible_unit_id, field_code, is_local, status,
                 status_rank, probability_rank, gap_rank, last_observation_id, thresholds_version, city_date,
-                update_time, forecast, item)
+                update_time, forecast, item, figure_count)
             SELECT n.indicator_id, n.unit_id, n.responsible_unit_id, n.field_code, n.is_local, n.status, n.status_rank,
-                n.probability_rank, n.gap_rank, n.last_observation_id, $13, $14, $15, n.forecast, n.item
+                n.probability_rank, n.gap_rank, n.last_observation_id, $13, $14, $15, n.forecast, n.item,
+                n.figure_count
             FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::text[], $5::boolean[], $6::smallint[], $7::smallint[],
-                $8::integer[], $9::bigint[], $10::uuid[], $11::bytea[], $12::bytea[])
+                $8::integer[], $9::bigint[], $10::uuid[], $11::bytea[], $12::bytea[], $16::integer[])
                 AS n (indicator_id, unit_id, responsible_unit_id, field_code, is_local, status, status_rank,
-                    probability_rank, gap_rank, last_observation_id, forecast, item)
+                    probability_rank, gap_rank, last_observation_id, forecast, item, figure_count)
             ON CONFLICT (indicator_id, unit_id) DO UPDATE SET responsible_unit_id = excluded.responsible_unit_id,
                 field_code = excluded.field_code, is_local = excluded.is_local, status = excluded.status,
                 status_rank = excluded.status_rank, probability_rank = excluded.probability_rank,
                 gap_rank = excluded.gap_rank, last_observation_id = excluded.last_observation_id,
                 thresholds_version = excluded.thresholds_version, city_date = excluded.city_date,
-                update_time = excluded.update_time, forecast = excluded.forecast, item = excluded.item",
+                update_time = excluded.update_time, forecast = excluded.forecast, item = excluded.item,
+                figure_count = excluded.figure_count,
+                is_hindcast = assessment.is_hindcast AND excluded.figure_count <= assessment.figure_count + 1",
             &self.indicator_ids,
             &self.unit_ids,
             &self.responsible,
@@ -189,7 +194,8 @@ impl Columns {
             &self.items as &[Option<Vec<u8>>],
             thresholds_version,
             today,
-            now
+            now,
+            &self.figure_counts
         )
         .execute(tx)
         .await?;

@@ -91,7 +91,8 @@ pub fn hindcasts(basis: &Basis, terms: &Terms) -> Vec<Prediction> {
     made.collect()
 }
 
-/// Keeps predictions of series; those made before from the same figure stand.
+/// Keeps predictions of series. One made at the time stands for ever; one made afterwards until more is known of that
+/// time.
 pub async fn keep(tx: &mut PgConnection, made: &[(Key, Prediction)]) -> sqlx::Result<()> {
     for ((indicator_id, unit_id), prediction) in made {
         let ends = |ranges: &[(f64, f64)]| ranges.iter().copied().unzip();
@@ -103,7 +104,10 @@ pub async fn keep(tx: &mut PgConnection, made: &[(Key, Prediction)]) -> sqlx::Re
             "INSERT INTO prediction (indicator_id, unit_id, origin, make_time, is_hindcast, mean, low80, high80, low95,
                 high95, target_ids, probabilities)
             VALUES ($1, $2, $3, now(), $4, $5, $6, $7, $8, $9, $10, $11)
-            ON CONFLICT (indicator_id, unit_id, origin) DO NOTHING",
+            ON CONFLICT (indicator_id, unit_id, origin) DO UPDATE SET make_time = excluded.make_time,
+                mean = excluded.mean, low80 = excluded.low80, high80 = excluded.high80, low95 = excluded.low95,
+                high95 = excluded.high95, target_ids = excluded.target_ids, probabilities = excluded.probabilities
+            WHERE prediction.is_hindcast AND excluded.is_hindcast",
             indicator_id,
             unit_id,
             prediction.origin.to_string(),

@@ -106,10 +106,12 @@ pub async fn step(base: &Base) -> anyhow::Result<usize> {
     Ok(series.len())
 }
 
-/// Forecasts the past of some series for which that was not done yet, as if at the time; answers how many series.
+/// Forecasts the past of some series for which that was not done yet, as if at the time, once they have come to rest
+/// after an import; answers how many series.
 async fn hindcast(tx: &mut PgConnection, base: &Base, terms: &Terms) -> anyhow::Result<usize> {
     let rows = sqlx::query!(
-        "SELECT indicator_id, unit_id, forecast FROM assessment WHERE NOT is_hindcast
+        "SELECT indicator_id, unit_id, forecast FROM assessment
+        WHERE NOT is_hindcast AND update_time < now() - interval '3 seconds'
         ORDER BY update_time LIMIT $1 FOR UPDATE SKIP LOCKED",
         HINDCAST_BATCH
     );

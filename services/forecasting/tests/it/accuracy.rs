@@ -76,6 +76,22 @@ async fn the_past_is_forecast_as_if_at_the_time(db: PgPool) {
 }
 
 #[sqlx::test]
+async fn an_import_of_the_past_is_hindcast_too(db: PgPool) {
+    let setting = Setting::new(db).await;
+    let up = indicator("UP", "T04", setting.finance);
+    let figures = about_hundred(&up, setting.city, 60, 0);
+    let (past, recent) = figures.split_at(50);
+    setting.feed(&up, &[], recent).await;
+    assert!(hindcast(&setting, &up).await.hindcast_count < 10);
+    setting.feed(&up, &[], past).await;
+    until(async || {
+        let accuracy = hindcast(&setting, &up).await;
+        (accuracy.hindcast_count == 24).then_some(())
+    })
+    .await;
+}
+
+#[sqlx::test]
 async fn what_was_said_stays_said(db: PgPool) {
     let setting = Setting::new(db).await;
     let up = indicator("UP", "T04", setting.finance);
