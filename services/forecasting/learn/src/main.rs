@@ -11,16 +11,22 @@ use std::{
     path::Path,
 };
 
-use model::{MEMBER_NAMES, Outturn, study, Rule, Target, forecast, outturn, probability};
+use model::{MEMBER_NAMES, Outturn, Rule, Target, forecast, outturn, probability, study};
 use table::{Question, lines, question};
 
 fn main() -> Result<()> {
     let arguments: Vec<String> = env::args().skip(1).collect();
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
     match words[..] {
-        ["study", from, origins, to] => study_all(Path::new(from), origins.parse().map_err(Error::other)?, Path::new(to)),
+        ["study", from, origins, to] => study_all(
+            Path::new(from),
+            origins.parse().map_err(Error::other)?,
+            Path::new(to),
+        ),
         ["forecast", from, to] => forecast_all(Path::new(from), Path::new(to)),
-        _ => Err(Error::other("usage: learn forecast TRAIN OUT | study TRAIN ORIGINS OUT")),
+        _ => Err(Error::other(
+            "usage: learn forecast TRAIN OUT | study TRAIN ORIGINS OUT",
+        )),
     }
 }
 
@@ -46,7 +52,10 @@ fn study_all(from: &Path, origins: usize, to: &Path) -> Result<()> {
         for origin in 0..origins {
             let back = origin * question.horizon.div_ceil(2);
             let whole = question.values.len();
-            let Some(length) = whole.checked_sub(back).filter(|&n| origin == 0 || n >= 2 * m + 5) else {
+            let Some(length) = whole
+                .checked_sub(back)
+                .filter(|&n| origin == 0 || n >= 2 * m + 5)
+            else {
                 break;
             };
             study_part(&question, 0..length, origin, &mut out)?;
@@ -60,7 +69,12 @@ fn study_all(from: &Path, origins: usize, to: &Path) -> Result<()> {
     out.flush()
 }
 
-fn study_part(question: &Question, part: Range<usize>, origin: usize, out: &mut impl Write) -> Result<()> {
+fn study_part(
+    question: &Question,
+    part: Range<usize>,
+    origin: usize,
+    out: &mut impl Write,
+) -> Result<()> {
     let Some(series) = question.series(part.clone()) else {
         return Ok(());
     };
@@ -68,7 +82,11 @@ fn study_part(question: &Question, part: Range<usize>, origin: usize, out: &mut 
     let rows = MEMBER_NAMES.iter().zip(&found.members);
     for (name, values) in rows.chain(std::iter::once((&"features", &found.features))) {
         let (id, h, m) = (&question.id, question.horizon, series.periods());
-        write!(out, "{id},{origin},{m},{h},{},{},{name},", part.end, part.start)?;
+        write!(
+            out,
+            "{id},{origin},{m},{h},{},{},{name},",
+            part.end, part.start
+        )?;
         for (at, x) in values.iter().enumerate() {
             write!(out, "{}{x:.7e}", if at > 0 { " " } else { "" })?;
         }
@@ -90,7 +108,11 @@ fn answer(question: &Question, out: &mut impl Write) -> Result<()> {
     let chance = chance.map_or(String::new(), |chance| format!("{chance:.5}"));
     for (step, (mean, range)) in forecast.mean.iter().zip(&forecast.interval95).enumerate() {
         let (id, h) = (&question.id, step + 1);
-        writeln!(out, "{id},{h},{mean:.8e},{:.8e},{:.8e},{chance}", range.low, range.high)?;
+        writeln!(
+            out,
+            "{id},{h},{mean:.8e},{:.8e},{:.8e},{chance}",
+            range.low, range.high
+        )?;
     }
     Ok(())
 }

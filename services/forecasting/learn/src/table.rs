@@ -74,7 +74,9 @@ impl Question {
     pub fn series(&self, part: Range<usize>) -> Option<Series> {
         let values = self.values.get(part.clone())?;
         let series = Series::new(values, self.seasonality).ok()?;
-        let start = self.start.and_then(|start| start.checked_add_months(Months::new(u32::try_from(part.start).ok()?)));
+        let start = self.start.and_then(|start| {
+            start.checked_add_months(Months::new(u32::try_from(part.start).ok()?))
+        });
         let Some(start) = start else {
             return Some(series);
         };

@@ -186,8 +186,8 @@ fn swap_digits(value: f64) -> Option<f64> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Anomaly, Suspicion, anomaly, swap_digits};
     use super::super::{Seasonality, Series};
+    use super::{Anomaly, Suspicion, anomaly, swap_digits};
 
     fn history() -> Series {
         let value = |t: usize| {

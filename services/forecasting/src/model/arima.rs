@@ -17,7 +17,12 @@ pub(super) enum Difference {
 }
 
 /// Continues values without gaps by the fitted model; `None` with too few of them.
-pub(super) fn path(values: &[f64], m: usize, difference: Difference, horizon: usize) -> Option<Vec<f64>> {
+pub(super) fn path(
+    values: &[f64],
+    m: usize,
+    difference: Difference,
+    horizon: usize,
+) -> Option<Vec<f64>> {
     if m < 2 || values.len() < 2 * m + 5 {
         return None;
     }
@@ -36,7 +41,9 @@ pub(super) fn path(values: &[f64], m: usize, difference: Difference, horizon: us
         Difference::Both => [0.5, 0.75, 0.6],
         Difference::Seasonal => [0.9, 0.6, 0.6],
     };
-    let (at, _) = minimise(start, BUDGET, |at| filter(&steps, m, unpack(at), &mut errors));
+    let (at, _) = minimise(start, BUDGET, |at| {
+        filter(&steps, m, unpack(at), &mut errors)
+    });
     let [ar, ma, seasonal] = unpack(&at);
     filter(&steps, m, [ar, ma, seasonal], &mut errors);
     let n = steps.len();
@@ -59,7 +66,11 @@ pub(super) fn path(values: &[f64], m: usize, difference: Difference, horizon: us
 }
 
 fn differences(values: &[f64], lag: usize) -> Vec<f64> {
-    values.iter().zip(&values[lag..]).map(|(before, x)| x - before).collect()
+    values
+        .iter()
+        .zip(&values[lag..])
+        .map(|(before, x)| x - before)
+        .collect()
 }
 
 /// The sum of squared errors, left in `errors`; those before the start are taken as zero.
@@ -67,8 +78,16 @@ fn filter(steps: &[f64], m: usize, [ar, ma, seasonal]: [f64; 3], errors: &mut [f
     let mut squares = 0.0;
     let both = ma * seasonal;
     for t in 0..steps.len() {
-        let before = if t > 0 { ma * errors[t - 1] - ar * steps[t - 1] } else { 0.0 };
-        let year = if t >= m { seasonal * errors[t - m] } else { 0.0 };
+        let before = if t > 0 {
+            ma * errors[t - 1] - ar * steps[t - 1]
+        } else {
+            0.0
+        };
+        let year = if t >= m {
+            seasonal * errors[t - m]
+        } else {
+            0.0
+        };
         let cross = if t > m { both * errors[t - m - 1] } else { 0.0 };
         let error = steps[t] + before + year - cross;
         errors[t] = error;

@@ -83,7 +83,8 @@ impl HolidayEffect {
         let mean_square = |squares: f64, count: f64| squares / count.max(1.0);
         let near = moved().map(|(x, y)| (y - raw * x).powi(2)).sum();
         let all = pairs().map(|(x, y)| (y - raw * x).powi(2)).sum();
-        let noise = mean_square(near, moved().count() as f64 - 1.0).max(mean_square(all, pairs().count() as f64));
+        let noise = mean_square(near, moved().count() as f64 - 1.0)
+            .max(mean_square(all, pairs().count() as f64));
         let variance = noise / power;
         let effect = if is_factor {
             // Drawn to the usual effect by how uncertain it is.
@@ -122,8 +123,8 @@ impl HolidayEffect {
 
 #[cfg(test)]
 mod tests {
-    use super::{HolidayEffect, NaiveDate, holiday_shares};
     use super::super::{Seasonality, Series};
+    use super::{HolidayEffect, NaiveDate, holiday_shares};
 
     fn date(year: i32, month: u32, day: u32) -> NaiveDate {
         NaiveDate::from_ymd_opt(year, month, day).unwrap()

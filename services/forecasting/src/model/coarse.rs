@@ -14,14 +14,20 @@ const REACH: usize = 3;
 /// Continues the averages of `block` periods, counted back from the end, by theta and by a damped trend.
 pub(super) fn path(values: &[f64], block: usize, horizon: usize) -> Option<Vec<f64>> {
     let skip = values.len() % block;
-    let averages: Vec<Option<f64>> = values[skip..].chunks(block).map(|part| Some(mean(part))).collect();
+    let averages: Vec<Option<f64>> = values[skip..]
+        .chunks(block)
+        .map(|part| Some(mean(part)))
+        .collect();
     if averages.len() < 5 {
         return None;
     }
     let steps = horizon.div_ceil(block) + 1;
     let simple = theta::simple(&averages, steps);
     let theta = theta::classic(&averages, &simple);
-    let damped = Form { trend: Trend::Damped, season: 1 };
+    let damped = Form {
+        trend: Trend::Damped,
+        season: 1,
+    };
     let trend = smooth::fit_values(&averages, 1, damped, steps).unwrap_or_else(|| theta.clone());
     let last = averages.last().copied().flatten()?;
     let coming: Vec<f64> = std::iter::once(last)
@@ -45,7 +51,15 @@ pub(super) fn calmed(values: &[f64]) -> Vec<f64> {
         quantile(&mut near, 0.5)
     };
     let centres: Vec<f64> = (0..values.len()).map(around).collect();
-    let off: Vec<f64> = values.iter().zip(&centres).map(|(x, centre)| x - centre).collect();
+    let off: Vec<f64> = values
+        .iter()
+        .zip(&centres)
+        .map(|(x, centre)| x - centre)
+        .collect();
     let limit = FAR * median_and_spread(&off).1;
-    centres.iter().zip(&off).map(|(centre, off)| centre + off.clamp(-limit, limit)).collect()
+    centres
+        .iter()
+        .zip(&off)
+        .map(|(centre, off)| centre + off.clamp(-limit, limit))
+        .collect()
 }

@@ -12,7 +12,11 @@ pub(super) fn features(series: &Series, adjusted: &Adjusted) -> ([f64; FEATURES]
     let m = series.periods() as f64;
     let filled = adjusted.filled();
     let is_log = series.all(|x| x > 0.0);
-    let x: Vec<f64> = if is_log { filled.iter().map(|x| x.max(1e-300).ln()).collect() } else { filled };
+    let x: Vec<f64> = if is_log {
+        filled.iter().map(|x| x.max(1e-300).ln()).collect()
+    } else {
+        filled
+    };
     let n = x.len() as f64;
     let changes: Vec<f64> = x.windows(2).map(|pair| pair[1] - pair[0]).collect();
     let drift = mean(&changes);
@@ -20,13 +24,19 @@ pub(super) fn features(series: &Series, adjusted: &Adjusted) -> ([f64; FEATURES]
     let change = square_root_mean(&around).max(1e-9);
     let robust = median_and_spread(&changes).1.max(0.05 * change);
     let (start, slope) = line(&x);
-    let rest: Vec<f64> = x.iter().enumerate().map(|(t, x)| x - start - slope * t as f64).collect();
+    let rest: Vec<f64> = x
+        .iter()
+        .enumerate()
+        .map(|(t, x)| x - start - slope * t as f64)
+        .collect();
     let middle = mean(&x);
     let spread = square_root_mean(&x.iter().map(|x| x - middle).collect::<Vec<_>>()).max(1e-9);
     let off_line = square_root_mean(&rest).max(1e-9);
-    let recent = square_root_mean(&around[around.len() - around.len().min(around.len() / 3 + 2)..]).max(0.02 * change);
+    let recent = square_root_mean(&around[around.len() - around.len().min(around.len() / 3 + 2)..])
+        .max(0.02 * change);
     let last = changes.last().map_or(0.0, |c| (c - drift).abs() / change);
-    let range = x.iter().copied().fold(f64::MIN, f64::max) - x.iter().copied().fold(f64::MAX, f64::min);
+    let range =
+        x.iter().copied().fold(f64::MIN, f64::max) - x.iter().copied().fold(f64::MAX, f64::min);
     let features = [
         ((n / m).ln() - 1.5).clamp(-2.0, 2.0),
         2.0 * adjusted.strength() - 1.0,
@@ -39,7 +49,18 @@ pub(super) fn features(series: &Series, adjusted: &Adjusted) -> ([f64; FEATURES]
         (last - 1.0).clamp(-1.0, 3.0),
         ((off_line / change).ln() - 0.5).clamp(-2.0, 2.0),
     ];
-    (features, Scales { change, robust, off_line, recent, drift, range, is_log })
+    (
+        features,
+        Scales {
+            change,
+            robust,
+            off_line,
+            recent,
+            drift,
+            range,
+            is_log,
+        },
+    )
 }
 
 /// Sizes in the working scale: logarithms where all values are positive.

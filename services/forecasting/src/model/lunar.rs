@@ -32,7 +32,14 @@ mod tests {
     fn known_dates_are_in_the_table() {
         let dates = lunar_new_years();
         assert_eq!(dates.len(), 51);
-        for known in ["2007-02-17", "2023-01-22", "2024-02-10", "2025-01-29", "2026-02-17", "2030-02-02"] {
+        for known in [
+            "2007-02-17",
+            "2023-01-22",
+            "2024-02-10",
+            "2025-01-29",
+            "2026-02-17",
+            "2030-02-02",
+        ] {
             assert!(dates.contains(&known.parse().unwrap()), "{known}");
         }
     }

@@ -19,8 +19,8 @@ mod features;
 mod learned;
 mod lunar;
 mod marginal;
-mod minimum;
 mod member;
+mod minimum;
 mod outturn;
 mod pool;
 mod rare;
@@ -35,12 +35,12 @@ mod theta;
 
 pub use anomaly::{Anomaly, SUSPICIOUS, Suspicion, anomaly};
 pub use calendar::holiday_shares;
-pub use study::{Study, study};
-pub use member::MEMBER_NAMES;
 pub use lunar::lunar_new_years;
+pub use member::MEMBER_NAMES;
 pub use outturn::{
     Bounds, NoPace, Outturn, Pace, Rule, Target, Unknowable, outturn, probability, required_pace,
 };
 pub use pool::{Basis, Forecast, Interval, forecast};
 pub use series::{Seasonality, Series, Unforecastable};
 pub use status::{Evidence, Status, Thresholds, status};
+pub use study::{Study, study};

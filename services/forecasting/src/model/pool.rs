@@ -81,7 +81,11 @@ pub fn forecast(series: &Series, horizon: usize, seed: u64) -> Forecast {
     let unit = series.largest();
     let unit = if unit > 0.0 { unit } else { 1.0 };
     let mut forecast = combined(&series.map(|x| x / unit), horizon, &mut chance);
-    let floor = if series.all(|x| x >= 0.0) { 0.0 } else { f64::MIN };
+    let floor = if series.all(|x| x >= 0.0) {
+        0.0
+    } else {
+        f64::MIN
+    };
     forecast.transform(|x| (x.max(floor) * unit).clamp(f64::MIN, f64::MAX));
     forecast
 }
@@ -118,7 +122,9 @@ pub(super) fn course(series: &Series, horizon: usize) -> Course {
     let mut members = member::paths(&calm, &adjusted, horizon);
     if let Some(effect) = holiday {
         for path in &mut members {
-            path.iter_mut().enumerate().for_each(|(step, x)| *x = effect.restore(n + step, *x));
+            path.iter_mut()
+                .enumerate()
+                .for_each(|(step, x)| *x = effect.restore(n + step, *x));
         }
     }
     let learned = learned::of(series.periods(), series.values().len());
@@ -127,11 +133,19 @@ pub(super) fn course(series: &Series, horizon: usize) -> Course {
         let weights = weights(learned, &features, reach(series.periods(), step));
         let of_members = || weights.iter().zip(&members);
         let centre: f64 = of_members().map(|(weight, path)| weight * path[step]).sum();
-        let squares: f64 = of_members().map(|(weight, path)| weight * (path[step] - centre).powi(2)).sum();
+        let squares: f64 = of_members()
+            .map(|(weight, path)| weight * (path[step] - centre).powi(2))
+            .sum();
         mean.push(centre);
         disagreement.push(squares.sqrt());
     }
-    Course { mean, disagreement, members, features, scales }
+    Course {
+        mean,
+        disagreement,
+        members,
+        features,
+        scales,
+    }
 }
 
 /// How far ahead a step is, as the learned table takes it.
@@ -144,7 +158,11 @@ fn reach(periods: usize, step: usize) -> f64 {
 fn weights(learned: &Learned, features: &[f64; FEATURES], reach: f64) -> [f64; MEMBERS] {
     let mut weights: [f64; MEMBERS] = std::array::from_fn(|member| {
         let row = &learned.gate[member];
-        let by_feature: f64 = row[1..=FEATURES].iter().zip(features).map(|(a, x)| a * x).sum();
+        let by_feature: f64 = row[1..=FEATURES]
+            .iter()
+            .zip(features)
+            .map(|(a, x)| a * x)
+            .sum();
         row[0] + by_feature + row[FEATURES + 1] * reach
     });
     let most = weights.iter().copied().fold(f64::NEG_INFINITY, f64::max);
@@ -175,8 +193,14 @@ fn combined(series: &Series, horizon: usize, chance: &mut Chance) -> Forecast {
     let paths = marginal::draw(&marginals, learned, chance);
     Forecast {
         mean: marginals.iter().map(Marginal::centre).collect(),
-        interval80: marginals.iter().map(|step| step.interval(WITHIN_80)).collect(),
-        interval95: marginals.iter().map(|step| step.interval(WITHIN_95)).collect(),
+        interval80: marginals
+            .iter()
+            .map(|step| step.interval(WITHIN_80))
+            .collect(),
+        interval95: marginals
+            .iter()
+            .map(|step| step.interval(WITHIN_95))
+            .collect(),
         paths,
         basis,
     }
@@ -195,7 +219,10 @@ fn calibrated(series: &Series, course: &Course) -> Vec<Marginal> {
             let apart = if is_factor { apart / centre } else { apart };
             let apart = (apart / scales.change + 0.05).ln();
             let row = &learned.scale;
-            let mut log = row[0] + row[1] * reach + row[2] * reach * reach + (row[3] + row[4] * reach) * apart;
+            let mut log = row[0]
+                + row[1] * reach
+                + row[2] * reach * reach
+                + (row[3] + row[4] * reach) * apart;
             for (at, x) in course.features.iter().enumerate() {
                 log += x * (row[5 + at] + row[5 + FEATURES + at] * reach);
             }
@@ -210,7 +237,10 @@ fn calibrated(series: &Series, course: &Course) -> Vec<Marginal> {
 fn naive(series: &Series, known: &[f64], horizon: usize) -> Vec<Marginal> {
     let last = known.last().copied().unwrap_or(0.0);
     let level = statistics::mean(&known.iter().map(|x| x.abs()).collect::<Vec<_>>());
-    let step = known.windows(2).map(|pair| (pair[1] - pair[0]).abs()).fold(0.0, f64::max);
+    let step = known
+        .windows(2)
+        .map(|pair| (pair[1] - pair[0]).abs())
+        .fold(0.0, f64::max);
     let change = step.max(UNKNOWN_CHANGE * level);
     let learned = learned::of(series.periods(), series.values().len());
     (0..horizon)
@@ -238,7 +268,10 @@ mod tests {
     fn usual(seed: u64, count: usize) -> Series {
         let mut chance = Chance::new(seed);
         let noise: Vec<f64> = (0..count).map(|_| chance.normal()).collect();
-        monthly(|t| 100.0 + 0.5 * t as f64 + 10.0 * (t as f64 * FRAC_PI_6).sin() + 3.0 * noise[t], count)
+        monthly(
+            |t| 100.0 + 0.5 * t as f64 + 10.0 * (t as f64 * FRAC_PI_6).sin() + 3.0 * noise[t],
+            count,
+        )
     }
 
     fn assert_sound(forecast: &Forecast, horizon: usize, what: &str) {
@@ -257,7 +290,8 @@ mod tests {
     fn nasty(chance: &mut Chance) -> Vec<Option<f64>> {
         let share = chance.uniform();
         let count = 1 + (0..70).filter(|_| chance.uniform() < share).count();
-        let size = 10_f64.powf(chance.uniform() * 40.0 - 20.0) * if chance.uniform() < 0.02 { 1e280 } else { 1.0 };
+        let size = 10_f64.powf(chance.uniform() * 40.0 - 20.0)
+            * if chance.uniform() < 0.02 { 1e280 } else { 1.0 };
         let kind = (chance.uniform() * 8.0).floor();
         let mut level = chance.normal();
         (0..count)
@@ -281,7 +315,12 @@ mod tests {
     #[test]
     fn nasty_series_are_sound() {
         let mut chance = Chance::new(1);
-        let all = [Seasonality::Monthly, Seasonality::Quarterly, Seasonality::HalfYearly, Seasonality::Yearly];
+        let all = [
+            Seasonality::Monthly,
+            Seasonality::Quarterly,
+            Seasonality::HalfYearly,
+            Seasonality::Yearly,
+        ];
         for round in 0..400 {
             let values = nasty(&mut chance);
             if let Ok(series) = Series::new(&values, all[round % 4]) {
@@ -294,17 +333,25 @@ mod tests {
     fn the_seed_decides() {
         let series = usual(1, 60);
         assert_eq!(forecast(&series, 12, 5), forecast(&series, 12, 5));
-        assert_ne!(forecast(&series, 12, 5).paths, forecast(&series, 12, 6).paths);
+        assert_ne!(
+            forecast(&series, 12, 5).paths,
+            forecast(&series, 12, 6).paths
+        );
         assert_eq!(forecast(&series, 12, 5).mean, forecast(&series, 12, 6).mean);
     }
 
     #[test]
     fn another_unit_changes_nothing_else() {
         let small = usual(2, 60);
-        let (a, b) = (forecast(&small, 6, 1), forecast(&small.map(|x| 1024.0 * x), 6, 1));
+        let (a, b) = (
+            forecast(&small, 6, 1),
+            forecast(&small.map(|x| 1024.0 * x), 6, 1),
+        );
         for step in 0..6 {
             assert!((1024.0 * a.mean[step] / b.mean[step] - 1.0).abs() < 1e-9);
-            assert!((1024.0 * a.interval95[step].high / b.interval95[step].high - 1.0).abs() < 1e-9);
+            assert!(
+                (1024.0 * a.interval95[step].high / b.interval95[step].high - 1.0).abs() < 1e-9
+            );
         }
     }
 
@@ -324,8 +371,9 @@ mod tests {
     fn the_chance_falls_as_the_target_rises() {
         let forecast = forecast(&usual(4, 60), 12, 1);
         let year = outturn(Rule::Sum, 12, &[], &forecast.paths).unwrap();
-        let chances: Vec<f64> =
-            (0..40).map(|at| probability(&year, Target::AtLeast(1300.0 + 20.0 * f64::from(at)))).collect();
+        let chances: Vec<f64> = (0..40)
+            .map(|at| probability(&year, Target::AtLeast(1300.0 + 20.0 * f64::from(at))))
+            .collect();
         assert!(chances.is_sorted_by(|a, b| a >= b), "{chances:?}");
         assert!(chances[0] > 0.9 && chances[39] < 0.1, "{chances:?}");
     }
@@ -336,7 +384,11 @@ mod tests {
         for seed in 0..40 {
             let whole = usual(seed, 72);
             let forecast = forecast(&whole.first(60), 12, 1);
-            for (range, value) in forecast.interval95.iter().zip(whole.values()[60..].iter().flatten()) {
+            for (range, value) in forecast
+                .interval95
+                .iter()
+                .zip(whole.values()[60..].iter().flatten())
+            {
                 inside += u32::from((range.low..=range.high).contains(value));
                 all += 1;
             }
@@ -349,7 +401,11 @@ mod tests {
     fn a_constant_stays_constant() {
         for value in [0.0, 100.0, -3.0] {
             let forecast = forecast(&monthly(|_| value, 20), 6, 1);
-            assert!(forecast.mean.iter().all(|x| (x - value).abs() < 1e-6), "{:?}", forecast.mean);
+            assert!(
+                forecast.mean.iter().all(|x| (x - value).abs() < 1e-6),
+                "{:?}",
+                forecast.mean
+            );
             assert_eq!(forecast.basis, Basis::Constant);
             assert_sound(&forecast, 6, "constant");
         }
@@ -382,15 +438,29 @@ mod tests {
     fn given_seasons_serve_a_short_history() {
         let season = |t: usize| if t % 12 == 5 { 2.0 } else { 1.0 };
         let indices: Vec<f64> = (0..12).map(season).collect();
-        let forecast = forecast(&monthly(|t| 100.0 * season(t), 16).with_seasons(&indices), 3, 1);
-        assert!((forecast.mean[1] / forecast.mean[0] - 2.0).abs() < 0.1, "{:?}", forecast.mean);
+        let forecast = forecast(
+            &monthly(|t| 100.0 * season(t), 16).with_seasons(&indices),
+            3,
+            1,
+        );
+        assert!(
+            (forecast.mean[1] / forecast.mean[0] - 2.0).abs() < 0.1,
+            "{:?}",
+            forecast.mean
+        );
     }
 
     #[test]
     fn limits_hold() {
         let rates = monthly(|t| 97.0 + 2.9 * (t as f64).sin(), 40).with_limits(0.0, 100.0);
         let forecast = forecast(&rates, 12, 1);
-        assert!(forecast.paths.iter().flatten().all(|x| (0.0..=100.0).contains(x)));
+        assert!(
+            forecast
+                .paths
+                .iter()
+                .flatten()
+                .all(|x| (0.0..=100.0).contains(x))
+        );
         assert_sound(&forecast, 12, "limits");
     }
 
@@ -398,7 +468,13 @@ mod tests {
     fn rare_counts_stay_whole_and_never_negative() {
         let forecast = forecast(&monthly(|t| if t % 5 == 0 { 3.0 } else { 0.0 }, 40), 12, 1);
         assert_eq!(forecast.basis, Basis::Rare);
-        assert!(forecast.paths.iter().flatten().all(|&x| x >= 0.0 && (x - x.round()).abs() < 1e-9));
+        assert!(
+            forecast
+                .paths
+                .iter()
+                .flatten()
+                .all(|&x| x >= 0.0 && (x - x.round()).abs() < 1e-9)
+        );
         assert_sound(&forecast, 12, "rare");
     }
 

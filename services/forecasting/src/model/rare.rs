@@ -18,7 +18,12 @@ const PATHS: usize = 2000;
 /// Whether most of a series is zero and nothing is negative.
 pub(super) fn is_rare(series: &Series) -> bool {
     let count = series.values().iter().flatten().count();
-    let zeros = series.values().iter().flatten().filter(|&&x| x == 0.0).count();
+    let zeros = series
+        .values()
+        .iter()
+        .flatten()
+        .filter(|&&x| x == 0.0)
+        .count();
     count >= 4 && zeros < count && zeros as f64 >= ZEROS * count as f64 && series.all(|x| x >= 0.0)
 }
 
@@ -44,13 +49,18 @@ pub(super) fn forecast(series: &Series, horizon: usize, chance: &mut Chance) -> 
         let x = chance.pick(&sizes) * factor;
         if is_whole { x.round() } else { x }
     };
-    let paths: Vec<Vec<f64>> = (0..PATHS).map(|_| (0..horizon).map(|_| value()).collect()).collect();
+    let paths: Vec<Vec<f64>> = (0..PATHS)
+        .map(|_| (0..horizon).map(|_| value()).collect())
+        .collect();
     let mean = often * much;
     let ranges = |low: f64, high: f64| -> Vec<Interval> {
         (0..horizon)
             .map(|step| {
                 let mut values: Vec<f64> = paths.iter().map(|path| path[step]).collect();
-                Interval { low: quantile(&mut values, low).min(mean), high: quantile(&mut values, high).max(mean) }
+                Interval {
+                    low: quantile(&mut values, low).min(mean),
+                    high: quantile(&mut values, high).max(mean),
+                }
             })
             .collect()
     };

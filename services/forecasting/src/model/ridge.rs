@@ -20,7 +20,11 @@ pub(super) fn path(values: &[f64], lags: usize, horizon: usize) -> Option<Vec<f6
     let raw = mean(&changes);
     let power = changes.iter().map(|x| (x - raw).powi(2)).sum::<f64>() / count as f64;
     if power <= 0.0 {
-        return Some((1..=horizon).map(|h| values[count] + raw * h as f64).collect());
+        return Some(
+            (1..=horizon)
+                .map(|h| values[count] + raw * h as f64)
+                .collect(),
+        );
     }
     let keep = raw * raw / (raw * raw + power / count as f64);
     let drift = raw * keep;
@@ -43,7 +47,11 @@ pub(super) fn path(values: &[f64], lags: usize, horizon: usize) -> Option<Vec<f6
 /// Ridge coefficients of each value on those before it, by Cholesky's decomposition.
 fn solve(x: &[f64], lags: usize, penalty: f64) -> Option<Vec<f64>> {
     let product = |a: usize, b: usize| -> f64 {
-        x[lags - a..x.len() - a].iter().zip(&x[lags - b..x.len() - b]).map(|(p, q)| p * q).sum()
+        x[lags - a..x.len() - a]
+            .iter()
+            .zip(&x[lags - b..x.len() - b])
+            .map(|(p, q)| p * q)
+            .sum()
     };
     let mut lower = vec![0.0; lags * lags];
     let mut right = vec![0.0; lags];
@@ -81,7 +89,10 @@ mod tests {
     fn a_steady_change_goes_on_and_fades() {
         let values: Vec<f64> = (0..40).map(f64::from).collect();
         let path = path(&values, 3, 3).unwrap();
-        assert!((path[0] - 40.0).abs() < 0.1 && path[2] > path[1], "{path:?}");
+        assert!(
+            (path[0] - 40.0).abs() < 0.1 && path[2] > path[1],
+            "{path:?}"
+        );
     }
 
     #[test]
@@ -89,7 +100,9 @@ mod tests {
         let x = [1.0, 2.0, -1.0, 0.5, 3.0, -2.0, 1.0];
         let b = solve(&x, 2, 0.7).unwrap();
         for lag in 1..3 {
-            let gradient: f64 = (2..7).map(|t| (x[t] - b[0] * x[t - 1] - b[1] * x[t - 2]) * x[t - lag]).sum();
+            let gradient: f64 = (2..7)
+                .map(|t| (x[t] - b[0] * x[t - 1] - b[1] * x[t - 2]) * x[t - lag])
+                .sum();
             let penalty = 0.7 * (1.0 + 0.3 * (lag - 1) as f64) * b[lag - 1];
             assert!((gradient - penalty).abs() < 1e-9);
         }

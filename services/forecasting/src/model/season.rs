@@ -91,8 +91,8 @@ impl Adjusted {
 
 #[cfg(test)]
 mod tests {
-    use super::Adjusted;
     use super::super::{Seasonality, Series};
+    use super::Adjusted;
 
     #[test]
     fn factors_are_removed_and_restored() {

@@ -117,14 +117,19 @@ impl Series {
     /// Says that values cannot leave these limits, as a rate between 0 and 100 cannot; without effect where they do.
     pub fn with_limits(mut self, low: f64, high: f64) -> Series {
         let holds = self.all(|x| (low..=high).contains(&x));
-        self.limits = (low < high && (high - low).is_finite() && holds).then_some(Limits { low, high });
+        self.limits =
+            (low < high && (high - low).is_finite() && holds).then_some(Limits { low, high });
         self
     }
 
     /// Marks the places, from the first of the values that were given, where the level broke, as by a new definition.
     pub fn with_breaks(mut self, places: &[usize]) -> Series {
-        let within = places.iter().filter_map(|place| place.checked_sub(self.dropped));
-        self.breaks = within.filter(|&place| place > 0 && place < self.values.len()).collect();
+        let within = places
+            .iter()
+            .filter_map(|place| place.checked_sub(self.dropped));
+        self.breaks = within
+            .filter(|&place| place > 0 && place < self.values.len())
+            .collect();
         self.breaks.sort_unstable();
         self
     }
@@ -141,14 +146,23 @@ impl Series {
     /// Where only a few values are zero and none is negative, zeros as half the smallest other value: then the rest can
     /// be told apart by factors.
     pub(super) fn lifted(&self) -> Series {
-        let least = self.values.iter().flatten().copied().filter(|&x| x > 0.0).fold(f64::INFINITY, f64::min);
+        let least = self
+            .values
+            .iter()
+            .flatten()
+            .copied()
+            .filter(|&x| x > 0.0)
+            .fold(f64::INFINITY, f64::min);
         let is_fit = least.is_finite() && self.all(|x| x >= 0.0);
         self.map(|x| if is_fit && x == 0.0 { least / 2.0 } else { x })
     }
 
     /// The largest distance of a value from zero.
     pub(super) fn largest(&self) -> f64 {
-        self.values.iter().flatten().fold(0.0, |most: f64, x| most.max(x.abs()))
+        self.values
+            .iter()
+            .flatten()
+            .fold(0.0, |most: f64, x| most.max(x.abs()))
     }
 
     /// Whether its own or given seasons are known.
@@ -179,9 +193,15 @@ impl Series {
             };
             let before = level(&values[place.saturating_sub(reach)..place]);
             let after = level(&values[place..(place + reach).min(values.len())]);
-            let Some((before, after)) = before.zip(after) else { continue };
+            let Some((before, after)) = before.zip(after) else {
+                continue;
+            };
             for x in values[..place].iter_mut().flatten() {
-                *x = if is_factor { *x * after / before } else { *x + after - before };
+                *x = if is_factor {
+                    *x * after / before
+                } else {
+                    *x + after - before
+                };
             }
         }
         self.with_values(values)
@@ -374,20 +394,28 @@ mod tests {
 
     #[test]
     fn one_value_is_enough_and_none_is_not() {
-        assert_eq!(Series::new(&[None, None], Seasonality::Monthly), Err(Unforecastable::Empty));
+        assert_eq!(
+            Series::new(&[None, None], Seasonality::Monthly),
+            Err(Unforecastable::Empty)
+        );
         assert!(Series::new(&[None, Some(1.0)], Seasonality::Monthly).is_ok());
     }
 
     #[test]
     fn a_marked_break_is_levelled() {
         let values: Vec<f64> = (0..24).map(|t| if t < 12 { 50.0 } else { 100.0 }).collect();
-        let levelled = series(&values, Seasonality::Monthly).with_breaks(&[12]).levelled();
+        let levelled = series(&values, Seasonality::Monthly)
+            .with_breaks(&[12])
+            .levelled();
         assert!(levelled.all(|x| (x - 100.0).abs() < 1e-9));
     }
 
     #[test]
     fn limits_open_and_close() {
-        let limits = Limits { low: 0.0, high: 100.0 };
+        let limits = Limits {
+            low: 0.0,
+            high: 100.0,
+        };
         for value in [1.0, 50.0, 99.0] {
             assert!((limits.close(limits.open(value)) - value).abs() < 1e-9);
         }

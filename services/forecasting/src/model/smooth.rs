@@ -168,7 +168,12 @@ fn run(
 }
 
 /// Continues seasonally adjusted values of a series with `m` periods a year by a form without seasons.
-pub(super) fn fit_values(values: &[Option<f64>], m: usize, form: Form, horizon: usize) -> Option<Vec<f64>> {
+pub(super) fn fit_values(
+    values: &[Option<f64>],
+    m: usize,
+    form: Form,
+    horizon: usize,
+) -> Option<Vec<f64>> {
     let series = Series::from_parts(values, m);
     fit(&series, form, false).map(|fit| fit.path(horizon))
 }
@@ -271,8 +276,8 @@ impl Smooth {
 
 #[cfg(test)]
 mod tests {
-    use super::fit_all;
     use super::super::{Seasonality, Series};
+    use super::fit_all;
 
     fn best_path(values: impl Iterator<Item = f64>, seasonality: Seasonality) -> Vec<f64> {
         let values: Vec<Option<f64>> = values.map(Some).collect();

@@ -20,6 +20,17 @@ pub fn study(series: &Series, horizon: usize) -> Study {
     let mut features = course.features.to_vec();
     let scales = course.scales;
     let is_log = f64::from(u8::from(scales.is_log));
-    features.extend([scales.change, scales.robust, scales.off_line, scales.recent, scales.drift, is_log, scales.range]);
-    Study { members: course.members, features }
+    features.extend([
+        scales.change,
+        scales.robust,
+        scales.off_line,
+        scales.recent,
+        scales.drift,
+        is_log,
+        scales.range,
+    ]);
+    Study {
+        members: course.members,
+        features,
+    }
 }

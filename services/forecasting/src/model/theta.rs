@@ -114,7 +114,11 @@ pub(super) fn simple(values: &[Option<f64>], horizon: usize) -> Vec<f64> {
 pub(super) fn classic(values: &[Option<f64>], simple: &[f64]) -> Vec<f64> {
     let known: Vec<f64> = values.iter().flatten().copied().collect();
     let (_, slope) = line(&known);
-    simple.iter().zip(1..).map(|(x, h)| x + 0.5 * slope * f64::from(h)).collect()
+    simple
+        .iter()
+        .zip(1..)
+        .map(|(x, h)| x + 0.5 * slope * f64::from(h))
+        .collect()
 }
 
 #[cfg(test)]
@@ -128,7 +132,10 @@ mod tests {
     #[test]
     fn a_line_drifts_on() {
         let path = dynamic(&history((1..=30).map(|t| 10.0 + 2.0 * f64::from(t))), 3);
-        assert!(path[0] > 70.0 && path[2] > path[1] && path[1] > path[0] && path[2] < 78.0, "{path:?}");
+        assert!(
+            path[0] > 70.0 && path[2] > path[1] && path[1] > path[0] && path[2] < 78.0,
+            "{path:?}"
+        );
     }
 
     #[test]
@@ -138,7 +145,10 @@ mod tests {
         values[20] = None;
         values[26] = None;
         let gapped = dynamic(&values, 3);
-        assert!(whole.iter().zip(&gapped).all(|(a, b)| (a - b).abs() < 1.0), "{whole:?} {gapped:?}");
+        assert!(
+            whole.iter().zip(&gapped).all(|(a, b)| (a - b).abs() < 1.0),
+            "{whole:?} {gapped:?}"
+        );
     }
 
     #[test]
@@ -147,7 +157,13 @@ mod tests {
         let level = simple(&values, 2);
         let theta = classic(&values, &level);
         // The line through these points rises by 31/35 each period.
-        assert!((theta[0] - level[0] - 15.5 / 35.0).abs() < 1e-9, "{theta:?}");
-        assert!((theta[1] - level[1] - 31.0 / 35.0).abs() < 1e-9, "{theta:?}");
+        assert!(
+            (theta[0] - level[0] - 15.5 / 35.0).abs() < 1e-9,
+            "{theta:?}"
+        );
+        assert!(
+            (theta[1] - level[1] - 31.0 / 35.0).abs() < 1e-9,
+            "{theta:?}"
+        );
     }
 }
