@@ -299,7 +299,7 @@ def learn_quantiles(errors, row, seen):
         row[np.abs(LEVELS) < 1.5] -= CENTRED * row[LEVELS == 0]
         # The farthest ends rest on a handful of values.
         row[0], row[-1] = max(row[0], 1.5 * row[1]), min(row[-1], 1.5 * row[-2])
-        table.append(row)
+        table.append(np.maximum.accumulate(row))
     return np.array(table)
 
 

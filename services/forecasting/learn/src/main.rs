@@ -1,4 +1,4 @@
-//! `learn forecast TRAIN OUT` forecasts each series of a file; `learn study TRAIN ORIGINS OUT` writes what `learn.py`
+//! `learn forecast TRAIN OUT` forecasts each series of a file; `learn screen REPORTS OUT` judges new values; `learn study TRAIN ORIGINS OUT` writes what `learn.py`
 //! learns from.
 
 mod table;
@@ -11,8 +11,8 @@ use std::{
     path::Path,
 };
 
-use model::{MEMBER_NAMES, Outturn, Rule, Target, forecast, outturn, probability, study};
-use table::{Question, lines, question};
+use model::{MEMBER_NAMES, Outturn, Rule, Target, anomaly, forecast, outturn, probability, study};
+use table::{Question, lines, question, report};
 
 fn main() -> Result<()> {
     let arguments: Vec<String> = env::args().skip(1).collect();
@@ -23,9 +23,10 @@ fn main() -> Result<()> {
             origins.parse().map_err(Error::other)?,
             Path::new(to),
         ),
+        ["screen", from, to] => screen_all(Path::new(from), Path::new(to)),
         ["forecast", from, to] => forecast_all(Path::new(from), Path::new(to)),
         _ => Err(Error::other(
-            "usage: learn forecast TRAIN OUT | study TRAIN ORIGINS OUT",
+            "usage: learn forecast TRAIN OUT | screen REPORTS OUT | study TRAIN ORIGINS OUT",
         )),
     }
 }
@@ -35,6 +36,22 @@ fn forecast_all(from: &Path, to: &Path) -> Result<()> {
     writeln!(out, "series_id,h,mean,lo95,hi95,prob_meet_plan")?;
     for line in lines(from)? {
         answer(&question(&line?)?, &mut out)?;
+    }
+    out.flush()
+}
+
+/// Judges whether newly reported values are errors: `series_id,m,start,history,reported`.
+fn screen_all(from: &Path, to: &Path) -> Result<()> {
+    let mut out = BufWriter::new(File::create(to)?);
+    writeln!(out, "series_id,score,flag")?;
+    for line in lines(from)? {
+        let (question, reported) = report(&line?)?;
+        let Some(series) = question.series(0..question.values.len()) else {
+            continue;
+        };
+        let found = anomaly(&series, reported, 1);
+        let flag = u8::from(found.suspicion.is_some());
+        writeln!(out, "{},{:.5},{flag}", question.id, found.score)?;
     }
     out.flush()
 }
