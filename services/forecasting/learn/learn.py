@@ -44,6 +44,7 @@ SHARE = 0.3
 RIDGE = 1e-3
 RANGE_RIDGE = 4e-3
 FARTHEST = 2.0
+CENTRED = 0.8
 LEVELS = np.array([-3.1, -2.576, -1.96, -1.645, -1.2816, -0.6745, 0, 0.6745, 1.2816, 1.645, 1.96, 2.576, 3.1])
 STEPS = np.array([1, 2, 4, 7, 13])
 LARGEST_ROOT, LARGEST_RANGE, GAP = 3.5, 2.0, 0.25
@@ -293,7 +294,12 @@ def learn_quantiles(errors, row, seen):
         order = np.argsort(deviation[here])
         values, weight = deviation[here][order], errors.w[here][order]
         place = (np.cumsum(weight) - weight / 2) / weight.sum()
-        table.append(np.interp(normal.cdf(LEVELS), place, values))
+        row = np.interp(normal.cdf(LEVELS), place, values)
+        # The course is a median already: what lies between is mostly which way the times went.
+        row[np.abs(LEVELS) < 1.5] -= CENTRED * row[LEVELS == 0]
+        # The farthest ends rest on a handful of values.
+        row[0], row[-1] = max(row[0], 1.5 * row[1]), min(row[-1], 1.5 * row[-2])
+        table.append(np.maximum.accumulate(row))
     return np.array(table)
 
 

@@ -69,12 +69,26 @@ pub fn question(line: &str) -> Result<Question> {
     })
 }
 
+/// Reads one line of new values to judge.
+pub fn report(line: &str) -> Result<(Question, f64)> {
+    let wrong = |what: &str| Error::new(ErrorKind::InvalidData, format!("{what} in {line:.80}"));
+    let fields: Vec<&str> = line.trim_end().split(',').collect();
+    let [id, m, start, history, reported] = fields[..] else {
+        return Err(wrong("not five fields"));
+    };
+    let reported = reported.parse().map_err(|_| wrong("not a number"))?;
+    let question = question(&format!("{id},{m},1,{start},,,,{history}"))?;
+    Ok((question, reported))
+}
+
 impl Question {
     /// The series that the model takes, of a part of the values.
     pub fn series(&self, part: Range<usize>) -> Option<Series> {
         let values = self.values.get(part.clone())?;
         let series = Series::new(values, self.seasonality).ok()?;
-        let start = self.start.and_then(|start| start.checked_add_months(Months::new(u32::try_from(part.start).ok()?)));
+        let start = self.start.and_then(|start| {
+            start.checked_add_months(Months::new(u32::try_from(part.start).ok()?))
+        });
         let Some(start) = start else {
             return Some(series);
         };

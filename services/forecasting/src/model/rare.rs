@@ -32,7 +32,7 @@ pub(super) fn forecast(series: &Series, horizon: usize, chance: &mut Chance) -> 
     let known: Vec<f64> = series.values().iter().flatten().copied().collect();
     let sizes: Vec<f64> = known.iter().copied().filter(|&x| x > 0.0).collect();
     let mut often = sizes.len() as f64 / known.len() as f64;
-    let average = sizes.iter().sum::<f64>() / sizes.len() as f64;
+    let average: f64 = sizes.iter().map(|x| x / sizes.len() as f64).sum();
     let mut much = average;
     for &x in &known {
         if x > 0.0 {

@@ -9,7 +9,7 @@ use super::statistics::{line, mean, median_and_spread};
 const YEAR: usize = 12;
 
 /// Runs over the history that a fit may take; more sharpen the fit and not the forecast.
-const BUDGET: usize = 100;
+const BUDGET: usize = 60;
 
 /// How far paths of logarithms may leave the range seen: about a thousandfold.
 const LOG_SLACK: f64 = 7.0;
@@ -178,13 +178,11 @@ pub(super) fn fit_values(
     fit(&series, form, false).map(|fit| fit.path(horizon))
 }
 
-/// Fits every form that the length allows.
-pub(super) fn fit_all(series: &Series) -> Vec<Smooth> {
+/// Fits every form with one of these numbers of seasons that the length allows, on values and on logarithms.
+pub(super) fn fit_all(series: &Series, seasons: &[usize]) -> Vec<Smooth> {
     let logs = series.all(|x| x > 0.0).then(|| series.map(f64::ln));
-    let mut seasons = vec![1, series.periods()];
-    seasons.dedup();
     let mut fits = Vec::new();
-    for season in seasons {
+    for &season in seasons {
         for trend in [Trend::None, Trend::Linear, Trend::Damped] {
             let form = Form { trend, season };
             fits.extend(fit(series, form, false));
@@ -212,7 +210,7 @@ fn limit(series: &Series, form: Form) -> f64 {
     }
 }
 
-pub(super) fn fit(series: &Series, form: Form, is_log: bool) -> Option<Smooth> {
+fn fit(series: &Series, form: Form, is_log: bool) -> Option<Smooth> {
     let history = series.values();
     let count = history.iter().flatten().count();
     let (n, k) = (count as f64, form.parameters() as f64);
@@ -258,6 +256,12 @@ impl Smooth {
         self.criterion
     }
 
+    /// Whether it is of this form, on logarithms or not.
+    pub(super) fn is(&self, trend: Trend, season: usize, is_log: bool) -> bool {
+        let form = self.form;
+        (form.trend, form.season, self.log_range.is_some()) == (trend, season, is_log)
+    }
+
     /// How the series goes on without further errors.
     pub(super) fn path(&self, horizon: usize) -> Vec<f64> {
         let mut state = self.state;
@@ -281,7 +285,8 @@ mod tests {
 
     fn best_path(values: impl Iterator<Item = f64>, seasonality: Seasonality) -> Vec<f64> {
         let values: Vec<Option<f64>> = values.map(Some).collect();
-        let fits = fit_all(&Series::new(&values, seasonality).unwrap());
+        let series = Series::new(&values, seasonality).unwrap();
+        let fits = fit_all(&series, &[1, series.periods()]);
         let best = fits
             .iter()
             .min_by(|a, b| a.criterion().total_cmp(&b.criterion()))
