@@ -10,10 +10,13 @@ use uuid::Uuid;
 
 use crate::{
     accuracy,
+    assess::assess,
     board::{self, Filter},
     check,
     error::Error,
     explain::explain,
+    recompute,
+    scenario::Scenario,
     threshold,
 };
 
@@ -133,6 +136,28 @@ impl ForecastService for Grpc {
         let unit = id("unit_id", &request.unit_id)?;
         let (forecast, item) = board::whole(&self.base.db, &scope, indicator, unit).await?;
         Ok(Response::new(explain(&forecast, &item)))
+    }
+
+    async fn try_scenario(
+        &self,
+        request: Request<pb::TryScenarioRequest>,
+    ) -> Result<Response<pb::Forecast>, Status> {
+        let scope = Caller::of(&request)?.scope(READ);
+        let request = request.get_ref();
+        let indicator = id("indicator_id", &request.indicator_id)?;
+        let unit = id("unit_id", &request.unit_id)?;
+        let scenario = Scenario::read(request, read_value)?;
+        // Known within the scope?
+        board::forecast(&self.base.db, &scope, indicator, unit).await?;
+        let found = recompute::basis(&self.base, (indicator, unit)).await;
+        let (mut basis, terms) = found
+            .map_err(chassis::internal)?
+            .ok_or(Error::NotFound(indicator, unit))?;
+        scenario.suppose(&mut basis)?;
+        let assessed = tokio::task::spawn_blocking(move || assess(&basis, &terms));
+        let mut forecast = assessed.await.map_err(chassis::internal)?.forecast;
+        forecast.history.clear();
+        Ok(Response::new(forecast))
     }
 
     async fn get_accuracy(

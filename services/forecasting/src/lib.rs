@@ -16,6 +16,7 @@ pub mod model;
 mod outlook;
 mod prediction;
 mod recompute;
+mod scenario;
 mod threshold;
 
 use chassis::{Base, Server};

@@ -383,6 +383,15 @@ async fn load(
     Ok(loaded)
 }
 
+/// What one series rests on, and what holds now.
+pub async fn basis(base: &Base, series: Key) -> anyhow::Result<Option<(Basis, Terms)>> {
+    let terms = terms(&base.db).await?;
+    let mut connection = base.db.acquire().await?;
+    let loaded = load(&mut connection, base, &[series], terms.thresholds_version).await?;
+    let basis = loaded.into_iter().next().map(|loaded| loaded.basis);
+    Ok(basis.map(|basis| (basis, terms)))
+}
+
 /// The best known figures of series, oldest first.
 async fn history(
     tx: &mut PgConnection,

@@ -464,6 +464,16 @@ pub const METHODS: &[Line] = &[
         Thing(Figure, Things::series_of),
     ),
     line(
+        "ForecastService/TryScenario",
+        May("forecasting.read"),
+        Thing(Figure, |things, side| {
+            let mut request = things.series_of(side);
+            request["periods"] = json!([e2e::month(0)]);
+            request["values"] = json!(["91.5"]);
+            request
+        }),
+    ),
+    line(
         "ForecastService/GetAccuracy",
         May("forecasting.read"),
         Counted(Figure, Things::series_of, |_, _, answer| {

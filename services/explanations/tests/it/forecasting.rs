@@ -101,6 +101,13 @@ impl forecast_service_server::ForecastService for Board {
         Err(Status::unimplemented("not asked for"))
     }
 
+    async fn try_scenario(
+        &self,
+        _: Request<pb::TryScenarioRequest>,
+    ) -> Result<Response<pb::Forecast>, Status> {
+        Err(Status::unimplemented("not asked for"))
+    }
+
     async fn get_accuracy(
         &self,
         _: Request<pb::GetAccuracyRequest>,

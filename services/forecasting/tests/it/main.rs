@@ -7,6 +7,7 @@ mod board;
 mod check;
 mod forecast;
 mod queue;
+mod scenario;
 mod speed;
 mod threshold;
 
