@@ -125,6 +125,44 @@ impl View<'_> {
         ]
     }
 
+    /// Exponential smoothing in several forms, on the adjusted values and on the values themselves.
+    fn smoothing(&self) -> [Option<Vec<f64>>; 7] {
+        let (series, m, horizon) = (self.series, self.series.periods(), self.horizon);
+        let is_long = m > 1 && self.whole.len() >= 2 * m + 5;
+        let calm = smooth::fit_all(&Series::from_parts(&self.adjusted.values, m), &[1]);
+        let own = if is_long {
+            smooth::fit_all(series, &[1, m])
+        } else {
+            Vec::new()
+        };
+        let one = |trend, is_log| {
+            let fit = calm.iter().find(|fit| fit.is(trend, 1, is_log));
+            fit.map(|fit| self.back(fit.path(horizon)))
+        };
+        let seasonal = |is_log| {
+            let found = |trend| own.iter().find(move |fit| fit.is(trend, m, is_log));
+            average(
+                [Trend::None, Trend::Damped].into_iter().filter_map(found),
+                horizon,
+            )
+        };
+        let all_calm = average(calm.iter(), horizon).map(|path| self.back(path));
+        let all = if is_long {
+            average(own.iter(), horizon)
+        } else {
+            all_calm.clone()
+        };
+        [
+            one(Trend::Damped, false),
+            one(Trend::Damped, true),
+            one(Trend::Linear, false),
+            seasonal(false),
+            seasonal(true),
+            all,
+            all_calm,
+        ]
+    }
+
     /// Methods that overlook detail.
     fn coarse(&self) -> [Option<Vec<f64>>; 8] {
         let (m, horizon) = (self.series.periods(), self.horizon);
@@ -165,33 +203,15 @@ impl View<'_> {
 /// The central paths of all members; one that cannot be fitted follows `theta`.
 pub(super) fn paths(series: &Series, adjusted: &Adjusted, horizon: usize) -> Vec<Vec<f64>> {
     let view = View::new(series, adjusted, horizon);
-    let m = series.periods();
-    let is_long = m > 1 && series.values().len() >= 2 * m + 5;
-    let calm = smooth::fit_all(&Series::from_parts(&adjusted.values, m), &[1]);
-    let own = if is_long {
-        smooth::fit_all(series, &[1, m])
-    } else {
-        Vec::new()
-    };
-    let one = |trend, is_log| {
-        let fit = calm.iter().find(|fit| fit.is(trend, 1, is_log));
-        fit.map(|fit| view.back(fit.path(horizon)))
-    };
-    let ets = |is_log| {
-        let seasonal = |trend| own.iter().find(move |fit| fit.is(trend, m, is_log));
-        average(
-            [Trend::None, Trend::Damped]
-                .into_iter()
-                .filter_map(seasonal),
-            horizon,
-        )
-    };
-    let smooth_calm = average(calm.iter(), horizon).map(|path| view.back(path));
-    let smooth = if is_long {
-        average(own.iter(), horizon)
-    } else {
-        smooth_calm.clone()
-    };
+    let [
+        damped,
+        damped_log,
+        linear,
+        ets,
+        ets_log,
+        smooth,
+        smooth_calm,
+    ] = view.smoothing();
     let [
         naive,
         drift,
@@ -214,9 +234,6 @@ pub(super) fn paths(series: &Series, adjusted: &Adjusted, horizon: usize) -> Vec
         quarter_raw,
         calm_ridge_raw,
     ] = view.coarse();
-    let damped = one(Trend::Damped, false);
-    let damped_log = one(Trend::Damped, true);
-    let linear = one(Trend::Linear, false);
     let spare = theta.clone().unwrap_or_default();
     // In the order of their names.
     let candidates: [Option<Vec<f64>>; MEMBERS - 1] = [
@@ -230,8 +247,8 @@ pub(super) fn paths(series: &Series, adjusted: &Adjusted, horizon: usize) -> Vec
         ces,
         ridge,
         ridge_long,
-        ets(false),
-        ets(true),
+        ets,
+        ets_log,
         airline,
         sarma,
         year_ago,
