@@ -7,18 +7,17 @@ use proto::{
     forecasting::v1::{self as pb, RiskStatus},
     period::{Period, per_year},
 };
-use sqlx::{PgConnection, PgExecutor};
+use serde::Serialize;
+use sqlx::{PgConnection, PgExecutor, types::Json};
 use uuid::Uuid;
 
 use crate::{
     error::Error,
     outlook::Timeline,
-    prediction::{self, Prediction},
+    prediction::{self, Prediction, STEPS},
     recompute::{Key, Loaded},
 };
 
-/// Periods ahead that are told at most.
-const STEPS: usize = 12;
 /// Into how many equal parts probabilities are divided.
 const BINS: usize = 10;
 
@@ -166,9 +165,10 @@ pub async fn read(
     scope: &Scope,
     filter: &Filter,
 ) -> Result<pb::ForecastAccuracy, Error> {
-    let rows = sqlx::query!(
-        "SELECT forecasts, hindcasts, known, inside80, inside95, error, naive_error, stated, probability, met,
-            squared_error, illustrative
+    let rows = sqlx::query_as!(
+        Row,
+        "SELECT indicator_id, unit_id, responsible_unit_id, field_code, is_local, illustrative, forecasts, hindcasts,
+            known, inside80, inside95, error, naive_error, stated, probability, met, squared_error
         FROM accuracy
         WHERE ($1 OR unit_id = ANY($2) OR responsible_unit_id = ANY($2) OR field_code = ANY($3))
             AND ($4::uuid IS NULL OR indicator_id = $4)
@@ -184,31 +184,7 @@ pub async fn read(
     );
     let rows = rows.fetch_all(db).await?;
     let mut sum = Tally::default();
-    for row in &rows {
-        let mut tally = Tally {
-            forecasts: row.forecasts,
-            hindcasts: row.hindcasts,
-            squared_error: row.squared_error,
-            ..Tally::default()
-        };
-        for (at, step) in tally.steps.iter_mut().enumerate() {
-            *step = Step {
-                known: row.known[at],
-                inside80: row.inside80[at],
-                inside95: row.inside95[at],
-                error: row.error[at],
-                naive_error: row.naive_error[at],
-            };
-        }
-        for (at, bin) in tally.bins.iter_mut().enumerate() {
-            *bin = Bin {
-                stated: row.stated[at],
-                probability: row.probability[at],
-                met: row.met[at],
-            };
-        }
-        sum.add(&tally);
-    }
+    rows.iter().for_each(|row| sum.add(&row.tally()));
     Ok(pb::ForecastAccuracy {
         series_count: i32::try_from(rows.len()).unwrap_or(i32::MAX),
         illustrative: rows.iter().any(|row| row.illustrative),
@@ -257,17 +233,13 @@ pub async fn renew(
 ) -> sqlx::Result<()> {
     let keys: Vec<Key> = renewed.iter().map(|(series, _)| series.key()).collect();
     let remembered = prediction::remembered(&mut *tx, &keys).await?;
-    for (series, forecast) in renewed {
-        let Some(predictions) = remembered.get(&series.key()) else {
-            continue;
-        };
-        let Some(timeline) = Timeline::new(&series.basis.history) else {
-            continue;
-        };
+    let row = |(series, forecast): &(&Loaded, &pb::Forecast)| {
+        let predictions = remembered.get(&series.key())?;
+        let timeline = Timeline::new(&series.basis.history)?;
         let tally = Tally::new(&timeline, predictions, &decided(forecast));
-        keep(&mut *tx, series, forecast.illustrative, &tally).await?;
-    }
-    Ok(())
+        Some(Row::new(series, forecast.illustrative, &tally))
+    };
+    keep(tx, renewed.iter().filter_map(row).collect()).await
 }
 
 /// The targets whose official figure is there, and whether it met them.
@@ -283,43 +255,91 @@ fn decided(forecast: &pb::Forecast) -> HashMap<Uuid, bool> {
     forecast.assessments.iter().filter_map(decided).collect()
 }
 
-async fn keep(
-    tx: &mut PgConnection,
-    series: &Loaded,
+/// A tally as it is stored.
+#[derive(Serialize)]
+struct Row {
+    indicator_id: Uuid,
+    unit_id: Uuid,
+    responsible_unit_id: Uuid,
+    field_code: String,
+    is_local: bool,
     illustrative: bool,
-    tally: &Tally,
-) -> sqlx::Result<()> {
-    let steps = |value: fn(&Step) -> i32| tally.steps.iter().map(value).collect::<Vec<_>>();
-    let errors = |value: fn(&Step) -> f64| tally.steps.iter().map(value).collect::<Vec<_>>();
-    let bins = |value: fn(&Bin) -> i32| tally.bins.iter().map(value).collect::<Vec<_>>();
-    let probabilities: Vec<f64> = tally.bins.iter().map(|bin| bin.probability).collect();
+    forecasts: i32,
+    hindcasts: i32,
+    known: Vec<i32>,
+    inside80: Vec<i32>,
+    inside95: Vec<i32>,
+    error: Vec<f64>,
+    naive_error: Vec<f64>,
+    stated: Vec<i32>,
+    probability: Vec<f64>,
+    met: Vec<i32>,
+    squared_error: f64,
+}
+
+impl Row {
+    fn new(series: &Loaded, illustrative: bool, tally: &Tally) -> Self {
+        let Tally { steps, bins, .. } = tally;
+        Self {
+            indicator_id: series.indicator_id,
+            unit_id: series.basis.unit_id,
+            responsible_unit_id: series.responsible,
+            field_code: series.basis.indicator.field_code.clone(),
+            is_local: series.is_local(),
+            illustrative,
+            forecasts: tally.forecasts,
+            hindcasts: tally.hindcasts,
+            known: steps.iter().map(|step| step.known).collect(),
+            inside80: steps.iter().map(|step| step.inside80).collect(),
+            inside95: steps.iter().map(|step| step.inside95).collect(),
+            error: steps.iter().map(|step| step.error).collect(),
+            naive_error: steps.iter().map(|step| step.naive_error).collect(),
+            stated: bins.iter().map(|bin| bin.stated).collect(),
+            probability: bins.iter().map(|bin| bin.probability).collect(),
+            met: bins.iter().map(|bin| bin.met).collect(),
+            squared_error: tally.squared_error,
+        }
+    }
+
+    fn tally(&self) -> Tally {
+        Tally {
+            forecasts: self.forecasts,
+            hindcasts: self.hindcasts,
+            squared_error: self.squared_error,
+            steps: std::array::from_fn(|at| Step {
+                known: self.known[at],
+                inside80: self.inside80[at],
+                inside95: self.inside95[at],
+                error: self.error[at],
+                naive_error: self.naive_error[at],
+            }),
+            bins: std::array::from_fn(|at| Bin {
+                stated: self.stated[at],
+                probability: self.probability[at],
+                met: self.met[at],
+            }),
+        }
+    }
+}
+
+async fn keep(tx: &mut PgConnection, rows: Vec<Row>) -> sqlx::Result<()> {
     sqlx::query!(
-        "INSERT INTO accuracy (indicator_id, unit_id, responsible_unit_id, field_code, is_local, forecasts, hindcasts,
-            known, inside80, inside95, error, naive_error, stated, probability, met, squared_error, illustrative)
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)
+        "INSERT INTO accuracy (indicator_id, unit_id, responsible_unit_id, field_code, is_local, illustrative,
+            forecasts, hindcasts, known, inside80, inside95, error, naive_error, stated, probability, met,
+            squared_error)
+        SELECT indicator_id, unit_id, responsible_unit_id, field_code, is_local, illustrative, forecasts, hindcasts,
+            known, inside80, inside95, error, naive_error, stated, probability, met, squared_error
+        FROM jsonb_to_recordset($1) AS d (indicator_id uuid, unit_id uuid, responsible_unit_id uuid, field_code text,
+            is_local boolean, illustrative boolean, forecasts integer, hindcasts integer, known integer[],
+            inside80 integer[], inside95 integer[], error double precision[], naive_error double precision[],
+            stated integer[], probability double precision[], met integer[], squared_error double precision)
         ON CONFLICT (indicator_id, unit_id) DO UPDATE SET responsible_unit_id = excluded.responsible_unit_id,
-            field_code = excluded.field_code, is_local = excluded.is_local, forecasts = excluded.forecasts,
-            hindcasts = excluded.hindcasts, known = excluded.known, inside80 = excluded.inside80,
-            inside95 = excluded.inside95, error = excluded.error, naive_error = excluded.naive_error,
-            stated = excluded.stated, probability = excluded.probability, met = excluded.met,
-            squared_error = excluded.squared_error, illustrative = excluded.illustrative",
-        series.indicator_id,
-        series.basis.unit_id,
-        series.responsible,
-        series.basis.indicator.field_code,
-        series.is_local(),
-        tally.forecasts,
-        tally.hindcasts,
-        &steps(|step| step.known),
-        &steps(|step| step.inside80),
-        &steps(|step| step.inside95),
-        &errors(|step| step.error),
-        &errors(|step| step.naive_error),
-        &bins(|bin| bin.stated),
-        &probabilities,
-        &bins(|bin| bin.met),
-        tally.squared_error,
-        illustrative
+            field_code = excluded.field_code, is_local = excluded.is_local, illustrative = excluded.illustrative,
+            forecasts = excluded.forecasts, hindcasts = excluded.hindcasts, known = excluded.known,
+            inside80 = excluded.inside80, inside95 = excluded.inside95, error = excluded.error,
+            naive_error = excluded.naive_error, stated = excluded.stated, probability = excluded.probability,
+            met = excluded.met, squared_error = excluded.squared_error",
+        Json(rows) as _
     )
     .execute(tx)
     .await?;

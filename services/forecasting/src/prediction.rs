@@ -3,7 +3,8 @@
 use std::collections::HashMap;
 
 use proto::{forecasting::v1 as pb, indicators::v1::Observation, period::Period};
-use sqlx::PgConnection;
+use serde::Serialize;
+use sqlx::{PgConnection, types::Json};
 use uuid::Uuid;
 
 use crate::{
@@ -13,6 +14,8 @@ use crate::{
 
 /// How many predictions of a series are held against what came: three years of monthly ones.
 const REMEMBERED: i64 = 36;
+/// Periods ahead that are kept.
+pub const STEPS: usize = 12;
 /// How many past figures of a new series are forecast from afterwards.
 const HINDCASTS: usize = 24;
 
@@ -44,6 +47,7 @@ impl Prediction {
             forecast
                 .points
                 .iter()
+                .take(STEPS)
                 .map(|point| value(point).parse().ok())
                 .collect()
         };
@@ -91,38 +95,78 @@ pub fn hindcasts(basis: &Basis, terms: &Terms) -> Vec<Prediction> {
     made.collect()
 }
 
+/// A prediction as it is stored.
+#[derive(Serialize)]
+struct Row {
+    indicator_id: Uuid,
+    unit_id: Uuid,
+    origin: String,
+    is_hindcast: bool,
+    mean: Vec<f64>,
+    low80: Vec<f64>,
+    high80: Vec<f64>,
+    low95: Vec<f64>,
+    high95: Vec<f64>,
+    target_ids: Vec<Uuid>,
+    probabilities: Vec<f64>,
+}
+
+impl Row {
+    fn new((indicator_id, unit_id): Key, prediction: &Prediction) -> Self {
+        let (low80, high80) = prediction.range80.iter().copied().unzip();
+        let (low95, high95) = prediction.range95.iter().copied().unzip();
+        let (target_ids, probabilities) = prediction.chances.iter().copied().unzip();
+        Self {
+            indicator_id,
+            unit_id,
+            origin: prediction.origin.to_string(),
+            is_hindcast: prediction.is_hindcast,
+            mean: prediction.mean.clone(),
+            low80,
+            high80,
+            low95,
+            high95,
+            target_ids,
+            probabilities,
+        }
+    }
+
+    fn prediction(self) -> Option<Prediction> {
+        Some(Prediction {
+            origin: self.origin.parse().ok()?,
+            is_hindcast: self.is_hindcast,
+            mean: self.mean,
+            range80: self.low80.into_iter().zip(self.high80).collect(),
+            range95: self.low95.into_iter().zip(self.high95).collect(),
+            chances: self
+                .target_ids
+                .into_iter()
+                .zip(self.probabilities)
+                .collect(),
+        })
+    }
+}
+
 /// Keeps predictions of series. One made at the time stands for ever; one made afterwards until more is known of that
 /// time.
 pub async fn keep(tx: &mut PgConnection, made: &[(Key, Prediction)]) -> sqlx::Result<()> {
-    for ((indicator_id, unit_id), prediction) in made {
-        let ends = |ranges: &[(f64, f64)]| ranges.iter().copied().unzip();
-        let (low80, high80): (Vec<f64>, Vec<f64>) = ends(&prediction.range80);
-        let (low95, high95): (Vec<f64>, Vec<f64>) = ends(&prediction.range95);
-        let (targets, probabilities): (Vec<Uuid>, Vec<f64>) =
-            prediction.chances.iter().copied().unzip();
-        sqlx::query!(
-            "INSERT INTO prediction (indicator_id, unit_id, origin, make_time, is_hindcast, mean, low80, high80, low95,
-                high95, target_ids, probabilities)
-            VALUES ($1, $2, $3, now(), $4, $5, $6, $7, $8, $9, $10, $11)
-            ON CONFLICT (indicator_id, unit_id, origin) DO UPDATE SET make_time = excluded.make_time,
-                mean = excluded.mean, low80 = excluded.low80, high80 = excluded.high80, low95 = excluded.low95,
-                high95 = excluded.high95, target_ids = excluded.target_ids, probabilities = excluded.probabilities
-            WHERE prediction.is_hindcast AND excluded.is_hindcast",
-            indicator_id,
-            unit_id,
-            prediction.origin.to_string(),
-            prediction.is_hindcast,
-            &prediction.mean,
-            &low80,
-            &high80,
-            &low95,
-            &high95,
-            &targets,
-            &probabilities
-        )
-        .execute(&mut *tx)
-        .await?;
-    }
+    let rows: Vec<Row> = made.iter().map(|(key, one)| Row::new(*key, one)).collect();
+    sqlx::query!(
+        "INSERT INTO prediction (indicator_id, unit_id, origin, make_time, is_hindcast, mean, low80, high80, low95,
+            high95, target_ids, probabilities)
+        SELECT indicator_id, unit_id, origin, now(), is_hindcast, mean, low80, high80, low95, high95, target_ids,
+            probabilities
+        FROM jsonb_to_recordset($1) AS d (indicator_id uuid, unit_id uuid, origin text, is_hindcast boolean,
+            mean double precision[], low80 double precision[], high80 double precision[], low95 double precision[],
+            high95 double precision[], target_ids uuid[], probabilities double precision[])
+        ON CONFLICT (indicator_id, unit_id, origin) DO UPDATE SET make_time = excluded.make_time,
+            mean = excluded.mean, low80 = excluded.low80, high80 = excluded.high80, low95 = excluded.low95,
+            high95 = excluded.high95, target_ids = excluded.target_ids, probabilities = excluded.probabilities
+        WHERE prediction.is_hindcast AND excluded.is_hindcast",
+        Json(rows) as _
+    )
+    .execute(tx)
+    .await?;
     Ok(())
 }
 
@@ -132,7 +176,8 @@ pub async fn remembered(
     series: &[Key],
 ) -> sqlx::Result<HashMap<Key, Vec<Prediction>>> {
     let (indicators, units): (Vec<Uuid>, Vec<Uuid>) = series.iter().copied().unzip();
-    let rows = sqlx::query!(
+    let rows = sqlx::query_as!(
+        Row,
         "SELECT p.* FROM unnest($1::uuid[], $2::uuid[]) AS s (indicator_id, unit_id)
         CROSS JOIN LATERAL (
             SELECT indicator_id, unit_id, origin, is_hindcast, mean, low80, high80, low95, high95, target_ids,
@@ -145,21 +190,8 @@ pub async fn remembered(
     );
     let mut found: HashMap<Key, Vec<Prediction>> = HashMap::new();
     for row in rows.fetch_all(tx).await? {
-        let Ok(origin) = row.origin.parse() else {
-            continue;
-        };
-        let pairs = |low: Vec<f64>, high: Vec<f64>| low.into_iter().zip(high).collect();
-        found
-            .entry((row.indicator_id, row.unit_id))
-            .or_default()
-            .push(Prediction {
-                origin,
-                is_hindcast: row.is_hindcast,
-                mean: row.mean,
-                range80: pairs(row.low80, row.high80),
-                range95: pairs(row.low95, row.high95),
-                chances: row.target_ids.into_iter().zip(row.probabilities).collect(),
-            });
+        let key = (row.indicator_id, row.unit_id);
+        found.entry(key).or_default().extend(row.prediction());
     }
     Ok(found)
 }

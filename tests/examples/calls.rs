@@ -1,5 +1,5 @@
 //! What the mesh costs, as ratios against a peer in the same run: the same call without the gateway, the same rows
-//! straight from Postgres. `scripts/bench` runs it; loopback only, a minute at most.
+//! straight from Postgres. `scripts/bench calls` runs it; loopback only, a minute at most.
 #![expect(
     clippy::print_stdout,
     clippy::unwrap_used,
