@@ -50,6 +50,8 @@ pub struct Anomaly {
     pub score: f64,
     /// The likeliest mistake, when the score is high enough to ask the reporter.
     pub suspicion: Option<Suspicion>,
+    /// What was meant, where the mistake tells it.
+    pub suggested: Option<f64>,
     /// What was expected.
     pub expected: f64,
     /// Where 95 % of the values were expected.
@@ -77,6 +79,7 @@ struct Hypothesis {
     suspicion: Suspicion,
     /// Against a correct value.
     odds: f64,
+    meant: Option<f64>,
 }
 
 /// Judges the value of the period after the history.
@@ -98,6 +101,7 @@ pub fn anomaly(history: &Series, value: f64, seed: u64) -> Anomaly {
     Anomaly {
         score,
         suspicion: likeliest.map(|hypothesis| hypothesis.suspicion),
+        suggested: likeliest.and_then(|hypothesis| hypothesis.meant),
         expected,
         interval95,
     }
@@ -115,18 +119,21 @@ fn hypotheses(history: &Series, usual: &Usual, value: f64) -> Vec<Hypothesis> {
     let repeats = &repeats[..if m > 1 { 2 } else { 1 }];
     let repeated: f64 = repeats.iter().filter_map(|(_, chance)| *chance).sum();
     let correct = (usual.chance(tidy(value)) + repeated).min(1.0);
-    let hypothesis = |suspicion, chance: f64| Hypothesis {
+    let hypothesis = |suspicion, chance: f64, meant| Hypothesis {
         suspicion,
         odds: PRIOR * chance / correct,
+        meant,
     };
     let meaning = |suspicion, share: f64, meant: f64| {
-        hypothesis(suspicion, share * usual.chance_meant(tidy(meant)))
+        let meant = tidy(meant);
+        let told = Some(meant).filter(|x| x.is_finite());
+        hypothesis(suspicion, share * usual.chance_meant(meant), told)
     };
     let shifted = usual.near(tidy(value), SHIFT_WIDTH);
-    let mut out = vec![hypothesis(Suspicion::Shift, READILY * shifted)];
+    let mut out = vec![hypothesis(Suspicion::Shift, READILY * shifted, None)];
     for (suspicion, chance) in repeats {
         if chance.is_some() {
-            out.push(hypothesis(*suspicion, READILY));
+            out.push(hypothesis(*suspicion, READILY, None));
         }
     }
     for factor in [10.0, 100.0, 1000.0, 1e6, 0.1, 0.01, 1e-3, 1e-6] {
@@ -139,11 +146,15 @@ fn hypotheses(history: &Series, usual: &Usual, value: f64) -> Vec<Hypothesis> {
             out.push(meaning(Suspicion::SwappedDigits, RELUCTANTLY, meant));
         }
     }
-    let mut running = 0.0;
+    let (mut running, mut is_complete) = (0.0, true);
     for back in 1..m.min(values.len() + 1) {
-        running += values[values.len() - back].unwrap_or(usual.typical());
+        let earlier = values[values.len() - back];
+        is_complete &= earlier.is_some();
+        running += earlier.unwrap_or(usual.typical());
         let share = READILY / (m - 1) as f64;
-        out.push(meaning(Suspicion::Cumulative, share, value - running));
+        let mut total = meaning(Suspicion::Cumulative, share, value - running);
+        total.meant = total.meant.filter(|_| is_complete);
+        out.push(total);
     }
     out
 }
@@ -207,12 +218,12 @@ mod tests {
         let expected = judge(0.0).expected;
         for change in [0.97, 1.0, 1.03] {
             let judgement = judge((expected * change).round());
-            assert_eq!(judgement.suspicion, None);
+            assert_eq!((judgement.suspicion, judgement.suggested), (None, None));
         }
     }
 
     #[test]
-    fn usual_mistakes_are_named() {
+    fn usual_mistakes_are_named_and_corrected() {
         let right = judge(0.0).expected.round();
         let year_to_date: f64 = history().values()[54..].iter().flatten().sum();
         let mistakes = [
@@ -226,32 +237,50 @@ mod tests {
         for (value, suspicion) in mistakes {
             let judgement = judge(value);
             assert_eq!(judgement.suspicion, Some(suspicion), "{value}");
+            assert_eq!(judgement.suggested, Some(right), "{value}");
         }
     }
 
     #[test]
-    fn copied_values_are_named() {
+    fn copied_values_are_named_but_not_corrected() {
         let values = history().values().to_vec();
         let last = judge(values[59].unwrap());
         assert_eq!(last.suspicion, Some(Suspicion::RepeatsLastPeriod));
+        assert_eq!(last.suggested, None);
         let year = judge(values[48].unwrap());
         assert_eq!(year.suspicion, Some(Suspicion::RepeatsLastYear));
+        assert_eq!(year.suggested, None);
     }
 
     #[test]
-    fn swapped_digits_are_named() {
+    fn swapped_digits_are_swapped_back() {
         let values: Vec<f64> = (0..48).map(|t| 1820.0 + f64::from(t * 37 % 61)).collect();
         let swapped = judge_after(&values, 8151.0);
         assert_eq!(swapped.suspicion, Some(Suspicion::SwappedDigits));
+        assert_eq!(swapped.suggested, Some(1851.0));
         let values: Vec<f64> = values.iter().map(|x| x + 200.0).collect();
         let zero_lost = judge_after(&values, 251.0);
         assert_eq!(zero_lost.suspicion, Some(Suspicion::SwappedDigits));
+        assert_eq!(zero_lost.suggested, Some(2051.0));
     }
 
     #[test]
     fn a_jump_without_a_reason_is_a_shift() {
         let judgement = judge((judge(0.0).expected * 0.6).round());
         assert_eq!(judgement.suspicion, Some(Suspicion::Shift));
+        assert_eq!(judgement.suggested, None);
+    }
+
+    #[test]
+    fn a_running_total_over_a_gap_has_no_exact_correction() {
+        let mut values = history().values().to_vec();
+        values[57] = None;
+        let expected = judge(0.0).expected;
+        let total = values[54..].iter().flatten().sum::<f64>() + 2.0 * expected;
+        let gapped = Series::new(&values, Seasonality::Monthly).unwrap();
+        let judgement = anomaly(&gapped, total.round(), 1);
+        assert_eq!(judgement.suspicion, Some(Suspicion::Cumulative));
+        assert_eq!(judgement.suggested, None);
     }
 
     #[test]
@@ -294,6 +323,7 @@ mod tests {
                 for rest in [history, 1.0, -1e308] {
                     let judgement = judge_after(&[history, rest, history, rest, history], value);
                     assert!(judgement.score.is_finite(), "{history} {rest} {value}");
+                    assert!(judgement.suggested.is_none_or(f64::is_finite));
                 }
             }
         }
