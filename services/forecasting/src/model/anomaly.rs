@@ -306,6 +306,11 @@ mod tests {
             assert_eq!(judge_after(&rare, value).suspicion, None, "{value}");
         }
         assert!(judge_after(&rare, 4000.0).suspicion.is_some());
+        let rarer = [
+            0.0, 0.0, 0.0, 9.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 14.0, 0.0,
+        ]
+        .repeat(4);
+        assert_eq!(judge_after(&rarer, 11.0).suspicion, None);
         let small = [
             2.0, 1.0, 3.0, 1.0, 2.0, 5.0, 4.0, 1.0, 1.0, 3.0, 6.0, 2.0, 1.0,
         ]

@@ -103,8 +103,8 @@ impl Usual {
             true => value.ln(),
             false => value,
         };
-        // Divided first, as differences may overflow.
-        let far = (seen / self.spread - self.centre / self.spread).abs();
+        let far = ((seen - self.centre) / self.spread).abs();
+        // Also where it is no number, as differences may overflow.
         let z = far.min(FAR) / width;
         let density = PEAK * (1.0 + z * z / 3.0).powi(-2) / width;
         (density * self.step * self.roundness(value)).min(1.0)
