@@ -1,11 +1,13 @@
 //! Is a newly reported value an error? Each usual mistake is a hypothesis about what was meant; it is believed as far
 //! as what was meant would have been expected, and what was reported would not.
 
+mod usual;
+
 use std::fmt;
 
 use super::pool::{Interval, forecast};
 use super::series::Series;
-use super::statistics::quantile;
+use usual::{Usual, tidy};
 
 /// What a suspicious value may be.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -48,6 +50,8 @@ pub struct Anomaly {
     pub score: f64,
     /// The likeliest mistake, when the score is high enough to ask the reporter.
     pub suspicion: Option<Suspicion>,
+    /// What was meant, where the mistake tells it.
+    pub suggested: Option<f64>,
     /// What was expected.
     pub expected: f64,
     /// Where 95 % of the values were expected.
@@ -55,13 +59,28 @@ pub struct Anomaly {
 }
 
 /// From this score on the reporter is asked: about one correct value in fifty is.
-pub const SUSPICIOUS: f64 = -2.0;
+pub const SUSPICIOUS: f64 = -2.2;
 
-/// Prior odds of each mistake against a correct value.
+/// Prior odds of a mistake against a correct value. These and the next two were found on 1,756 monthly series, of which
+/// 515 ended in an error, by fitting one half and trying the other; twice or half as much changes little.
 const PRIOR: f64 = 0.01;
+
+/// Copied values, running totals and shifts are suspected this many times as readily.
+const READILY: f64 = 2.0;
+
+/// Each of the many factors, and swapped digits, which chance often looks like, this many times.
+const RELUCTANTLY: f64 = 0.5;
 
 /// How much wider than usual an unexplained shift is.
 const SHIFT_WIDTH: f64 = 6.0;
+
+/// One mistake that may have been made.
+struct Hypothesis {
+    suspicion: Suspicion,
+    /// Against a correct value.
+    odds: f64,
+    meant: Option<f64>,
+}
 
 /// Judges the value of the period after the history.
 pub fn anomaly(history: &Series, value: f64, seed: u64) -> Anomaly {
@@ -71,134 +90,100 @@ pub fn anomaly(history: &Series, value: f64, seed: u64) -> Anomaly {
         low: expected,
         high: expected,
     });
-    let view = View::new(history, forecast.paths.iter().flatten().copied());
-    let mut total = 0.0;
-    let mut likeliest = (0.0, Suspicion::Shift);
-    for (suspicion, odds) in hypotheses(history, &view, value) {
-        total += odds;
-        if odds > likeliest.0 {
-            likeliest = (odds, suspicion);
-        }
-    }
+    let usual = Usual::new(history, forecast.paths.iter().flatten().copied());
+    let hypotheses = hypotheses(history, &usual, value);
+    let total: f64 = hypotheses.iter().map(|hypothesis| hypothesis.odds).sum();
     let score = total.clamp(1e-100, 1e100).ln();
-    let suspicion = (score > SUSPICIOUS).then_some(likeliest.1);
+    let likeliest = hypotheses
+        .iter()
+        .max_by(|a, b| a.odds.total_cmp(&b.odds))
+        .filter(|_| score > SUSPICIOUS);
     Anomaly {
         score,
-        suspicion,
+        suspicion: likeliest.map(|hypothesis| hypothesis.suspicion),
+        suggested: likeliest.and_then(|hypothesis| hypothesis.meant),
         expected,
         interval95,
     }
 }
 
-/// The one-step predictive density, in logarithms where all values are positive.
-struct View {
-    is_log: bool,
-    centre: f64,
-    spread: f64,
-}
-
-impl View {
-    fn new(history: &Series, draws: impl Iterator<Item = f64>) -> View {
-        let is_log = history.all(|x| x > 0.0);
-        let mut draws: Vec<f64> = draws
-            .filter(|&x| !is_log || x > 0.0)
-            .map(|x| if is_log { x.ln() } else { x })
-            .collect();
-        if draws.is_empty() {
-            draws.push(0.0);
-        }
-        let centre = quantile(&mut draws, 0.5);
-        let wide = (quantile(&mut draws, 0.9) - quantile(&mut draws, 0.1)) / 2.563;
-        let least = if is_log {
-            1e-3
-        } else {
-            1e-3 * centre.abs().max(1e-9)
-        };
-        View {
-            is_log,
-            centre,
-            spread: wide.max(least),
-        }
-    }
-
-    /// Log density, by Student's t with three degrees of freedom, `width` times as wide as expected.
-    fn density(&self, value: f64, width: f64) -> f64 {
-        if self.is_log && value <= 0.0 {
-            return -60.0;
-        }
-        let seen = if self.is_log { value.ln() } else { value };
-        let z = (seen - self.centre) / (self.spread * width);
-        -2.0 * (1.0 + z * z / 3.0).ln() - width.ln()
-    }
-
-    fn typical(&self) -> f64 {
-        if self.is_log {
-            self.centre.exp()
-        } else {
-            self.centre
+fn hypotheses(history: &Series, usual: &Usual, value: f64) -> Vec<Hypothesis> {
+    let (values, m) = (history.values(), history.periods());
+    let repeats = [
+        (
+            Suspicion::RepeatsLastPeriod,
+            repeat_chance(values, 1, value),
+        ),
+        (Suspicion::RepeatsLastYear, repeat_chance(values, m, value)),
+    ];
+    let repeats = &repeats[..if m > 1 { 2 } else { 1 }];
+    let repeated: f64 = repeats.iter().filter_map(|(_, chance)| *chance).sum();
+    let correct = (usual.chance(tidy(value)) + repeated).min(1.0);
+    let hypothesis = |suspicion, chance: f64, meant| Hypothesis {
+        suspicion,
+        odds: PRIOR * chance / correct,
+        meant,
+    };
+    let meaning = |suspicion, share: f64, meant: f64| {
+        let meant = tidy(meant);
+        let told = Some(meant).filter(|x| x.is_finite());
+        hypothesis(suspicion, share * usual.chance_meant(meant), told)
+    };
+    let shifted = usual.near(tidy(value), SHIFT_WIDTH);
+    let mut out = vec![hypothesis(Suspicion::Shift, READILY * shifted, None)];
+    for (suspicion, chance) in repeats {
+        if chance.is_some() {
+            out.push(hypothesis(*suspicion, READILY, None));
         }
     }
-}
-
-fn hypotheses(history: &Series, view: &View, value: f64) -> Vec<(Suspicion, f64)> {
-    let clean = view.density(value, 1.0);
-    let against = |meant: f64| PRIOR * (view.density(meant, 1.0) - clean).exp();
-    let mut out = vec![(
-        Suspicion::Shift,
-        PRIOR * (view.density(value, SHIFT_WIDTH) - clean).exp(),
-    )];
     for factor in [10.0, 100.0, 1000.0, 1e6, 0.1, 0.01, 1e-3, 1e-6] {
-        // In values, not logarithms, the density of a multiple is spread over as much more room.
-        let room = if view.is_log { 1.0_f64 } else { factor };
-        out.push((Suspicion::Factor(factor), against(value / factor) / room));
+        let share = RELUCTANTLY / usual.room(factor);
+        out.push(meaning(Suspicion::Factor(factor), share, value / factor));
     }
     if value != 0.0 {
-        out.push((Suspicion::Sign, against(-value)));
-        if let Some(meant) = swap_digits(value) {
-            out.push((Suspicion::SwappedDigits, against(meant) / 9.0));
+        out.push(meaning(Suspicion::Sign, 1.0, -value));
+        for meant in swap_digits(value).into_iter().flatten() {
+            out.push(meaning(Suspicion::SwappedDigits, RELUCTANTLY, meant));
         }
     }
-    let (values, m) = (history.values(), history.periods());
-    let mut running = 0.0;
+    let (mut running, mut is_complete) = (0.0, true);
     for back in 1..m.min(values.len() + 1) {
-        running += values[values.len() - back].unwrap_or(view.typical());
-        out.push((
-            Suspicion::Cumulative,
-            against(value - running) / (m - 1) as f64,
-        ));
-    }
-    out.push((Suspicion::RepeatsLastPeriod, repeat_odds(values, 1, value)));
-    if m > 1 {
-        out.push((Suspicion::RepeatsLastYear, repeat_odds(values, m, value)));
+        let earlier = values[values.len() - back];
+        is_complete &= earlier.is_some();
+        running += earlier.unwrap_or(usual.typical());
+        let share = READILY / (m - 1) as f64;
+        let mut total = meaning(Suspicion::Cumulative, share, value - running);
+        total.meant = total.meant.filter(|_| is_complete);
+        out.push(total);
     }
     out
 }
 
-/// The odds that a value equal to that `lag` periods ago was copied, given how often such values occur honestly.
-fn repeat_odds(values: &[Option<f64>], lag: usize, value: f64) -> f64 {
-    let Some(start) = values.len().checked_sub(lag) else {
-        return 0.0;
-    };
+/// The chance that a value is honestly the same as `lag` periods ago, if this one is.
+fn repeat_chance(values: &[Option<f64>], lag: usize, value: f64) -> Option<f64> {
+    let start = values.len().checked_sub(lag)?;
     if values[start] != Some(value) {
-        return 0.0;
+        return None;
     }
     let pairs = values
         .iter()
-        .zip(&values[lag.min(values.len())..])
+        .zip(&values[lag..])
         .filter(|(a, b)| a.is_some() && b.is_some());
     let (equal, all) = pairs.fold((0.5, 1.0), |(equal, all), (a, b)| {
         (equal + f64::from(u8::from(a == b)), all + 1.0)
     });
-    PRIOR * all / equal
+    Some(equal / all)
 }
 
-/// The value with its two leading digits swapped, unless they are equal.
-fn swap_digits(value: f64) -> Option<f64> {
-    let unit = 10_f64.powf(value.abs().log10().floor() - 1.0);
-    let lead = (value.abs() / unit + 1e-9).floor();
+/// The values that become this one when their two leading digits are swapped: at most one with as many digits, unless the
+/// two are equal, and one whose second digit is a zero, which is lost in front.
+fn swap_digits(value: f64) -> [Option<f64>; 2] {
+    let unit = 10_f64.powf(value.abs().log10().floor());
+    let lead = (value.abs() / unit * 10.0 + 1e-9).floor();
     let (tens, ones) = ((lead / 10.0).floor(), lead % 10.0);
-    let swapped = value + value.signum() * unit * (9.0 * (ones - tens));
-    (tens != ones && swapped.is_finite()).then_some(swapped)
+    let add = |size: f64| Some(tidy(value + value.signum() * size)).filter(|x| x.is_finite());
+    let swapped = add(0.9 * unit * (ones - tens)).filter(|_| ones != 0.0 && ones != tens);
+    [swapped, add(9.0 * unit * tens)]
 }
 
 #[cfg(test)]
@@ -218,51 +203,142 @@ mod tests {
         anomaly(&history(), value, 1)
     }
 
+    /// The judgement of a value that follows others, monthly.
+    fn judge_after(history: &[f64], value: f64) -> Anomaly {
+        let values: Vec<Option<f64>> = history.iter().copied().map(Some).collect();
+        anomaly(
+            &Series::new(&values, Seasonality::Monthly).unwrap(),
+            value,
+            1,
+        )
+    }
+
     #[test]
     fn an_expected_value_passes() {
         let expected = judge(0.0).expected;
         for change in [0.97, 1.0, 1.03] {
-            assert_eq!(judge(expected * change).suspicion, None);
+            let judgement = judge((expected * change).round());
+            assert_eq!((judgement.suspicion, judgement.suggested), (None, None));
         }
     }
 
     #[test]
-    fn usual_mistakes_are_named() {
-        let expected = judge(0.0).expected;
-        for factor in [10.0, 1000.0, 0.1, 0.001] {
-            assert_eq!(
-                judge(expected * factor).suspicion,
-                Some(Suspicion::Factor(factor))
-            );
-        }
-        assert_eq!(judge(-expected).suspicion, Some(Suspicion::Sign));
-        let last = history().values()[59].unwrap();
-        assert_eq!(judge(last).suspicion, Some(Suspicion::RepeatsLastPeriod));
+    fn usual_mistakes_are_named_and_corrected() {
+        let right = judge(0.0).expected.round();
         let year_to_date: f64 = history().values()[54..].iter().flatten().sum();
-        assert_eq!(
-            judge(year_to_date + expected).suspicion,
-            Some(Suspicion::Cumulative)
-        );
+        let mistakes = [
+            (right * 10.0, Suspicion::Factor(10.0)),
+            (right * 1000.0, Suspicion::Factor(1000.0)),
+            (right / 10.0, Suspicion::Factor(0.1)),
+            (right / 1000.0, Suspicion::Factor(0.001)),
+            (-right, Suspicion::Sign),
+            (year_to_date + right, Suspicion::Cumulative),
+        ];
+        for (value, suspicion) in mistakes {
+            let judgement = judge(value);
+            assert_eq!(judgement.suspicion, Some(suspicion), "{value}");
+            assert_eq!(judgement.suggested, Some(right), "{value}");
+        }
     }
 
     #[test]
-    fn a_constant_series_may_repeat() {
-        let series = Series::new(&[Some(100.0); 30], Seasonality::Monthly).unwrap();
-        assert_eq!(anomaly(&series, 100.0, 1).suspicion, None);
-        assert!(anomaly(&series, 130.0, 1).suspicion.is_some());
+    fn copied_values_are_named_but_not_corrected() {
+        let values = history().values().to_vec();
+        let last = judge(values[59].unwrap());
+        assert_eq!(last.suspicion, Some(Suspicion::RepeatsLastPeriod));
+        assert_eq!(last.suggested, None);
+        let year = judge(values[48].unwrap());
+        assert_eq!(year.suspicion, Some(Suspicion::RepeatsLastYear));
+        assert_eq!(year.suggested, None);
+    }
+
+    #[test]
+    fn swapped_digits_are_swapped_back() {
+        let values: Vec<f64> = (0..48).map(|t| 1820.0 + f64::from(t * 37 % 61)).collect();
+        let swapped = judge_after(&values, 8151.0);
+        assert_eq!(swapped.suspicion, Some(Suspicion::SwappedDigits));
+        assert_eq!(swapped.suggested, Some(1851.0));
+        let values: Vec<f64> = values.iter().map(|x| x + 200.0).collect();
+        let zero_lost = judge_after(&values, 251.0);
+        assert_eq!(zero_lost.suspicion, Some(Suspicion::SwappedDigits));
+        assert_eq!(zero_lost.suggested, Some(2051.0));
+    }
+
+    #[test]
+    fn a_jump_without_a_reason_is_a_shift() {
+        let judgement = judge((judge(0.0).expected * 0.6).round());
+        assert_eq!(judgement.suspicion, Some(Suspicion::Shift));
+        assert_eq!(judgement.suggested, None);
+    }
+
+    #[test]
+    fn a_running_total_over_a_gap_has_no_exact_correction() {
+        let mut values = history().values().to_vec();
+        values[57] = None;
+        let expected = judge(0.0).expected;
+        let total = values[54..].iter().flatten().sum::<f64>() + 2.0 * expected;
+        let gapped = Series::new(&values, Seasonality::Monthly).unwrap();
+        let judgement = anomaly(&gapped, total.round(), 1);
+        assert_eq!(judgement.suspicion, Some(Suspicion::Cumulative));
+        assert_eq!(judgement.suggested, None);
+    }
+
+    #[test]
+    fn repeats_pass_where_they_are_usual() {
+        for constant in [&[100.0; 30][..], &[1250.0; 2][..]] {
+            assert_eq!(judge_after(constant, constant[0]).suspicion, None);
+        }
+        assert!(judge_after(&[100.0; 30], 130.0).suspicion.is_some());
+        // In round figures, and in figures so small that chance repeats them.
+        let round = [5000.0, 6000.0, 5000.0, 7000.0, 5000.0, 5500.0].repeat(6);
+        assert_eq!(
+            judge_after(&[&round[..], &[5000.0]].concat(), 5000.0).suspicion,
+            None
+        );
+        let small: Vec<f64> = (0..40).map(|t| f64::from(8 + t * 7919 % 101 % 6)).collect();
+        assert_eq!(judge_after(&small, small[39]).suspicion, None);
+    }
+
+    #[test]
+    fn rare_events_pass() {
+        let rare = [0.0, 0.0, 4.0, 0.0, 0.0, 0.0, 3.0, 0.0, 5.0, 0.0].repeat(4);
+        for value in [0.0, 2.0, 4.0, 5.0] {
+            assert_eq!(judge_after(&rare, value).suspicion, None, "{value}");
+        }
+        assert!(judge_after(&rare, 4000.0).suspicion.is_some());
+        let rarer = [
+            0.0, 0.0, 0.0, 9.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 14.0, 0.0,
+        ]
+        .repeat(4);
+        assert_eq!(judge_after(&rarer, 11.0).suspicion, None);
+        let small = [
+            2.0, 1.0, 3.0, 1.0, 2.0, 5.0, 4.0, 1.0, 1.0, 3.0, 6.0, 2.0, 1.0,
+        ]
+        .repeat(3);
+        assert_eq!(judge_after(&small, 0.0).suspicion, None);
+        assert!(judge(0.0).suspicion.is_some());
     }
 
     #[test]
     fn scores_are_finite_for_any_value() {
-        for value in [0.0, -0.0, 1e308, -1e308, 1e-308, f64::MIN_POSITIVE / 2.0] {
+        let values = [0.0, -0.0, 1e308, -1e308, 1e-308, f64::MIN_POSITIVE / 2.0];
+        for value in values {
             assert!(judge(value).score.is_finite(), "{value}");
+            for history in values {
+                for rest in [history, 1.0, -1e308] {
+                    let judgement = judge_after(&[history, rest, history, rest, history], value);
+                    assert!(judgement.score.is_finite(), "{history} {rest} {value}");
+                    assert!(judgement.suggested.is_none_or(f64::is_finite));
+                }
+            }
         }
     }
 
     #[test]
     fn leading_digits_are_swapped() {
-        assert_eq!(swap_digits(123.0), Some(213.0));
-        assert_eq!(swap_digits(-73.0), Some(-37.0));
-        assert_eq!(swap_digits(113.0), None);
+        assert_eq!(swap_digits(123.0), [Some(213.0), Some(1023.0)]);
+        assert_eq!(swap_digits(-73.0), [Some(-37.0), Some(-703.0)]);
+        assert_eq!(swap_digits(113.0), [None, Some(1013.0)]);
+        assert_eq!(swap_digits(0.84), [Some(0.48), Some(8.04)]);
     }
 }
