@@ -1,7 +1,7 @@
 import { inflateSync } from "node:zlib";
 import { AxeBuilder } from "@axe-core/playwright";
 import type { Page } from "@playwright/test";
-import { askable, expect, expectErrors, isLive, signIn, test, watched } from "./city";
+import { askable, expect, expectErrors, isLive, read, signIn, test, watched } from "./city";
 
 const RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"];
 const COLOURS = { runOnly: ["color-contrast"] };
@@ -97,6 +97,53 @@ test("a leader reads from the board how reliable the forecasts are", async ({ br
   await page.locator('a[href^="/accuracy?indicator="]').click();
   await expect(page.locator('main header a[href^="/indicators/"]')).not.toHaveText("…");
   await expect(page.locator("[data-takeaway]")).not.toBeEmpty();
+});
+
+interface Risk {
+  indicator: { id: string; yearRule: string };
+  unitId: string;
+  assessment?: {
+    probability?: number;
+    remainingPeriods: number;
+    target: { comparator: string; value: string };
+  };
+}
+
+test("a leader supposes a figure and reads what becomes of the probability", async ({ browser }) => {
+  const page = await signIn(browser, "chairman", "/");
+  // A sum that must reach its plan: whatever else comes, one figure far above the plan meets it.
+  const { items } = await read<{ items: Risk[] }>(page, "/v1/risk-items?pageSize=500");
+  const item = items.find(
+    ({ indicator, assessment }) =>
+      indicator.yearRule === "YEAR_RULE_SUM" &&
+      assessment?.target.comparator === "COMPARATOR_AT_LEAST" &&
+      assessment.remainingPeriods > 0 &&
+      (assessment.probability ?? 1) < 0.9,
+  );
+  if (!item?.assessment) throw new Error("no plan of a sum is open");
+  await page.goto(`/indicators/${item.indicator.id}?unit=${item.unitId}`);
+  const card = page.locator("[data-scenario]");
+  const first = card.locator("input").first();
+  const after = card.locator('[data-chance="after"]');
+  await expect(first).not.toHaveValue("");
+  const forecast = await first.inputValue();
+  await first.fill("nhiều");
+  await expect(first).toHaveAttribute("aria-invalid", "true");
+  await expect(card.locator(".error")).not.toBeEmpty();
+  await expect(after).toHaveCount(0);
+
+  await first.fill(`${Math.ceil(Number(item.assessment.target.value) * 10)}`);
+  await expect(after).toBeVisible();
+  const before = (await card.locator('[data-chance="before"]').textContent()) ?? "";
+  expect(before).toMatch(/%/);
+  await expect(after).not.toHaveText(before);
+  await examine(page, "scenario");
+
+  await card.locator("[data-reset]").click();
+  await expect(first).toHaveValue(forecast);
+  await expect(after).toHaveCount(0);
+  await card.locator('[data-path="low"]').click();
+  await expect(after).toBeVisible();
 });
 
 test("a thread is accessible", async ({ browser }) => {

@@ -261,6 +261,24 @@ export const en: Messages = {
     notFound: "There are no figures of this indicator within your scope.",
     met: "met, nothing more needed",
   },
+  scenario: {
+    title: "What if?",
+    unsaved: "Only a trial, nothing is saved",
+    lead: (measure) =>
+      `Change the figures of coming periods${measure && ` (${measure})`} to see what becomes of the probability. Pale figures are forecast; periods before one that you change are taken as forecast.`,
+    fill: "Fill in a scenario",
+    paths: { low: "Low", expected: "As forecast", high: "High" },
+    pathsHint: "“Low” and “High” take the ends of each period's 80% interval.",
+    reset: "Reset",
+    idle: "Nothing is supposed yet. Change a figure or choose a scenario to see the result.",
+    busy: "Calculating",
+    mend: "Some figure cannot be read, so nothing was calculated.",
+    to: "becomes",
+    notANumber: "This is not a number; write it as 415,000 or 8.03",
+    tooLong: "This has too many digits",
+    ambiguous: (thousands, decimals) =>
+      `This can be read as ${thousands} or as ${decimals}; write ${thousands} or ${decimals}0`,
+  },
   accuracy: {
     title: "How reliable the forecasts are",
     hint: "How far earlier probabilities and forecasts came true.",

@@ -258,6 +258,24 @@ const vi = {
     notFound: "Không có số liệu của chỉ tiêu này trong phạm vi của bạn.",
     met: "đã đạt, không cần thêm",
   },
+  scenario: {
+    title: "Kịch bản: nếu… thì sao?",
+    unsaved: "Chỉ là thử, không lưu",
+    lead: (measure: string) =>
+      `Sửa số của các kỳ tới${measure && ` (${measure})`} để thử xem xác suất đổi ra sao. Ô chữ nhạt là số dự báo; các kỳ đứng trước kỳ được sửa lấy theo dự báo.`,
+    fill: "Điền sẵn một kịch bản",
+    paths: { low: "Thấp", expected: "Như dự báo", high: "Cao" },
+    pathsHint: "“Thấp” và “Cao” lấy hai đầu khoảng 80% của từng kỳ.",
+    reset: "Đặt lại",
+    idle: "Chưa giả định gì. Sửa một số hoặc chọn một kịch bản để xem kết quả.",
+    busy: "Đang tính",
+    mend: "Có số chưa đọc được nên chưa tính.",
+    to: "chuyển thành",
+    notANumber: "Không phải là số; hãy viết như 415.000 hoặc 8,03",
+    tooLong: "Có quá nhiều chữ số",
+    ambiguous: (thousands: string, decimals: string) =>
+      `Có thể hiểu là ${thousands} hoặc ${decimals}; hãy viết ${thousands} hoặc thêm chữ số thập phân: ${decimals}0`,
+  },
   accuracy: {
     title: "Độ tin cậy của dự báo",
     hint: "Các xác suất và dự báo trước đây đã đúng đến đâu khi có kết quả thực tế.",

@@ -1,0 +1,87 @@
+import { create } from "@bufbuild/protobuf";
+import { describe, expect, it } from "vitest";
+import { ForecastSchema } from "../gen/civicmesh/forecasting/v1/forecasting_pb";
+import { TargetSchema } from "../gen/civicmesh/indicators/v1/indicators_pb";
+import { openSteps, type Step, suppose } from "./scenario";
+
+function periods(codes: string[], goal: string): string[] {
+  const points = codes.map((code) => ({ period: { code }, mean: "1", low80: "0", high80: "2" }));
+  const target = create(TargetSchema, { period: { code: goal } });
+  return openSteps(create(ForecastSchema, { points }), target).map((step) => step.period);
+}
+
+describe("which periods can be supposed", () => {
+  it("ends with the target's period, whatever its length", () => {
+    const months = ["2026-10", "2026-11", "2026-12", "2027-01"];
+    expect(periods(months, "2026")).toEqual(["2026-10", "2026-11", "2026-12"]);
+    expect(periods(months, "2026-11")).toEqual(["2026-10", "2026-11"]);
+    expect(periods(["2026-05", "2026-06", "2026-07"], "2026-H1")).toEqual(["2026-05", "2026-06"]);
+    expect(periods(["2026-Q2", "2026-Q3", "2026-Q4"], "2026-Q3")).toEqual(["2026-Q2", "2026-Q3"]);
+    expect(periods(["2026-Q4", "2027-Q1", "2027-Q2"], "2027"), "a target of a later year").toHaveLength(3);
+  });
+
+  it("is empty when the target's period is over or there is none", () => {
+    expect(periods(["2027-01"], "2026")).toEqual([]);
+    expect(periods(["2027-01"], "")).toEqual([]);
+  });
+
+  it("is twelve at most", () => {
+    const months = Array.from(
+      { length: 14 },
+      (_, i) => `${2026 + Math.floor(i / 12)}-${`${(i % 12) + 1}`.padStart(2, "0")}`,
+    );
+    expect(periods(months, "2027")).toEqual(months.slice(0, 12));
+  });
+
+  it("offers figures with the indicator's places", () => {
+    const forecast = create(ForecastSchema, {
+      indicator: { decimals: 1 },
+      points: [{ period: { code: "2026-12" }, mean: "12.345", low80: "-3", high80: "20" }],
+    });
+    expect(openSteps(forecast, create(TargetSchema, { period: { code: "2026" } }))).toEqual([
+      { period: "2026-12", low: "-3.0", expected: "12.3", high: "20.0" },
+    ]);
+  });
+});
+
+describe("what is sent", () => {
+  const steps: Step[] = ["2026-10", "2026-11", "2026-12"].map((period, i) => ({
+    period,
+    low: `${i}`,
+    expected: `${i + 10}.5`,
+    high: `${i + 20}`,
+  }));
+
+  it("is nothing while nothing was typed", () => {
+    expect(suppose(steps, {}, false)).toEqual({ periods: [], values: [], problems: {} });
+    expect(suppose(steps, { "2026-11": " " }, false).periods, "an emptied input").toEqual([]);
+  });
+
+  it("goes from the first period to the last one typed into, without a gap", () => {
+    expect(suppose(steps, { "2026-11": "1 234,5" }, false)).toEqual({
+      periods: ["2026-10", "2026-11"],
+      values: ["10.5", "1234.5"],
+      problems: {},
+    });
+    expect(suppose(steps, { "2026-10": "7", "2026-12": "9" }, false).values).toEqual(["7", "11.5", "9"]);
+  });
+
+  it("is nothing while any number is wrong, and says which", () => {
+    const found = suppose(steps, { "2026-10": "nhiều", "2026-11": "5", "2026-12": "1.234" }, false);
+    expect(found.periods).toEqual([]);
+    expect(found.values).toEqual([]);
+    expect(found.problems).toEqual({
+      "2026-10": { kind: "notANumber" },
+      "2026-12": { kind: "ambiguous", thousands: "1234", decimals: "1.234" },
+    });
+  });
+
+  it("leaves out what was typed for a period reported meanwhile", () => {
+    expect(suppose(steps, { "2026-09": "5" }, false).periods).toEqual([]);
+  });
+
+  it("takes a per cent sign only where the measure is per cent", () => {
+    expect(suppose(steps, { "2026-10": "5%" }, true).values).toEqual(["5"]);
+    expect(suppose(steps, { "2026-10": "5%" }, false).problems).toHaveProperty("2026-10");
+  });
+});
