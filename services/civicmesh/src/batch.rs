@@ -106,10 +106,10 @@ pub fn forecast(tables: &Tables) -> anyhow::Result<()> {
     })
 }
 
-/// Screens each newly reported value: `series_id,m,start,history,reported` in, `series_id,score,flag,suspicion,expected`
-/// out.
+/// Screens each newly reported value: `series_id,m,start,history,reported` in, `series_id,score,flag,suspicion,expected,
+/// suggested` out.
 pub fn screen(tables: &Tables) -> anyhow::Result<()> {
-    let header = "series_id,score,flag,suspicion,expected";
+    let header = "series_id,score,flag,suspicion,expected,suggested";
     each(tables, header, |report: Report, out| {
         ensure!(report.reported.is_finite(), "reported: must be a number");
         let history = values(&report.history)?;
@@ -124,6 +124,10 @@ pub fn screen(tables: &Tables) -> anyhow::Result<()> {
                 .map(|suspicion| suspicion.to_string())
                 .unwrap_or_default(),
             &format!("{:.8e}", found.expected),
+            &found
+                .suggested
+                .map(|meant| meant.to_string())
+                .unwrap_or_default(),
         ];
         out.write_record(fields)?;
         Ok(())
@@ -274,6 +278,7 @@ mod tests {
             .collect();
         assert_eq!(lines[1][2..4], ["0", ""]);
         assert_eq!(lines[2][2..4], ["1", "FACTOR_OF_1000"]);
+        assert_eq!(lines[2][5], "104");
     }
 
     #[test]

@@ -26,5 +26,9 @@ pub fn check(forecast: &pb::Forecast, period: Period, value: f64) -> pb::CheckVa
             .unwrap_or_default(),
         expected_low: decimal(anomaly.interval95.low, decimals),
         expected_high: decimal(anomaly.interval95.high, decimals),
+        suggested: anomaly
+            .suggested
+            .map(|meant| decimal(meant, decimals))
+            .unwrap_or_default(),
     }
 }

@@ -33,6 +33,7 @@ async fn an_unusual_value_is_told(db: PgPool) {
     assert!(low < 101.0 && 101.0 < high);
     let tenfold = check(ask("1000")).await.unwrap().into_inner();
     assert_eq!(tenfold.suspicion, "FACTOR_OF_10");
+    assert_eq!(tenfold.suggested, "100");
 
     assert_eq!(refused(check(ask("1,5")).await), invalid("value"));
     let mut wrong = ask("1");
