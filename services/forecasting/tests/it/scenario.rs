@@ -49,26 +49,27 @@ async fn supposed_figures_move_the_probability_and_are_not_kept(db: PgPool) {
             .await;
         refused(answer)
     };
-    let spoilt = |periods: &[String], values: &[&str]| pb::TryScenarioRequest {
-        periods: periods.to_vec(),
-        values: values.iter().map(|value| (*value).to_owned()).collect(),
-        ..suppose("1")
+    let spoilt = |periods: &[&str], values: &[&str]| {
+        let owned = |texts: &[&str]| texts.iter().map(|text| (*text).to_owned()).collect();
+        pb::TryScenarioRequest {
+            periods: owned(periods),
+            values: owned(values),
+            ..suppose("1")
+        }
     };
     let (now, next) = (this_month().to_string(), this_month().next().to_string());
+    let (now, next) = (now.as_str(), next.as_str());
     for (periods, values, field) in [
         (&[][..], &[][..], "values"),
-        (&[now.clone()], &["1", "2"], "values"),
-        (&[now.clone()], &["1,5"], "values"),
-        (&["soon".to_owned()], &["1"], "periods"),
-        (&[next.clone()], &["1"], "periods"),
-        (&[now.clone(), now.clone()], &["1", "2"], "periods"),
-        (&vec![now.clone(); 25], &["1"; 25], "values"),
+        (&[now], &["1", "2"], "values"),
+        (&[now], &["1,5"], "values"),
+        (&["soon"], &["1"], "periods"),
+        (&[next], &["1"], "periods"),
+        (&[now, now], &["1", "2"], "periods"),
+        (&[now; 25], &["1"; 25], "values"),
     ] {
-        assert_eq!(
-            wrong(spoilt(periods, values)).await,
-            invalid(field),
-            "{values:?}"
-        );
+        let answer = wrong(spoilt(periods, values)).await;
+        assert_eq!(answer, invalid(field), "{values:?}");
     }
     let hidden = setting
         .client()
