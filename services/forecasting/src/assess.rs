@@ -27,6 +27,9 @@ pub struct Basis {
     pub indicator: Indicator,
     /// The unit.
     pub unit_id: Uuid,
+    /// Drives the sample paths: the same for a series wherever and whenever it is assessed, so that its probability
+    /// changes only when its figures do.
+    pub seed: u64,
     /// Since when its figures are reported here, so that they can be late; never for the whole country's.
     pub reported_since: Option<NaiveDate>,
     /// Its targets.
@@ -167,15 +170,7 @@ fn look_ahead(
         let span = Period::try_from(&target.period).ok()?;
         Some(span.split(frequency)?.1)
     });
-    Outlook::new(timeline, ends.max(), &basis.indicator, seed(basis))
-}
-
-/// The same for each assessment of a series, so that it changes only when its figures do.
-fn seed(basis: &Basis) -> u64 {
-    let indicator: Uuid = basis.indicator.id.parse().unwrap_or_default();
-    let (high, low) = indicator.as_u64_pair();
-    let (unit_high, unit_low) = basis.unit_id.as_u64_pair();
-    high ^ low ^ (unit_high ^ unit_low).rotate_left(7)
+    Outlook::new(timeline, ends.max(), &basis.indicator, basis.seed)
 }
 
 /// The contract's word for what a forecast rests on.
@@ -333,6 +328,7 @@ mod tests {
         let mut basis = Basis {
             indicator: Indicator::default(),
             unit_id: Uuid::nil(),
+            seed: 1,
             reported_since: None,
             targets: Vec::new(),
             history: vec![

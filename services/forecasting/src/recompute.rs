@@ -369,8 +369,9 @@ async fn load(
             responsible: if by_owner { owner } else { key.1 },
             kind,
             basis: Basis {
-                indicator,
                 unit_id: key.1,
+                seed: seed(&indicator.code, unit.as_ref().map_or("", |unit| &unit.key)),
+                indicator,
                 reported_since: unit
                     .filter(|_| kind != UnitKind::Country)
                     .map(|unit| unit.valid_from),
@@ -381,6 +382,14 @@ async fn load(
         });
     }
     Ok(loaded)
+}
+
+/// A number of a series that is the same in every installation (FNV-1a of its codes).
+fn seed(indicator: &str, unit: &str) -> u64 {
+    let bytes = indicator.bytes().chain([0]).chain(unit.bytes());
+    bytes.fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+    })
 }
 
 /// What one series rests on, and what holds now.

@@ -4,6 +4,7 @@ import { SvelteMap } from "svelte/reactivity";
 import { DirectoryService, type Unit, UnitKind } from "../gen/civicmesh/identity/v1/directory_pb";
 import { client } from "./api";
 import { i18n } from "./i18n.svelte";
+import { session } from "./session.svelte";
 
 class Units {
   all = $state.raw<Unit[]>([]);
@@ -45,6 +46,13 @@ class Units {
       for (const unit of this.all) if (found.has(unit.parentId)) found.add(unit.id);
     }
     return found;
+  }
+
+  /** Whether some grant of the person covers the unit: one at it or above it. */
+  covered(id: string): boolean {
+    const held = new Set(session.profile?.grants.map((grant) => grant.unitId));
+    for (let at = id; at; at = this.#byId.get(at)?.parentId ?? "") if (held.has(at)) return true;
+    return false;
   }
 
   /** Every unit that ever was, by key. */
