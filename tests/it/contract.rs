@@ -76,6 +76,7 @@ fn reads_are_gets_and_writes_carry_a_request_id_or_are_repeatable_by_nature() {
         "AcknowledgeEvents",
         "ReplayParkedEvents",
         "GetExplanation",
+        "DeleteScenario",
     ];
     // Reads whose arguments are too long or too secret for a path.
     let posted_reads = ["BatchGetContacts", "IssueServiceToken"];

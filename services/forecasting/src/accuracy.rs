@@ -15,7 +15,7 @@ use crate::{
     error::Error,
     outlook::Timeline,
     prediction::{self, Prediction, STEPS},
-    recompute::{Key, Loaded},
+    recompute::{Key, Loaded, is_local},
 };
 
 /// Into how many equal parts probabilities are divided.
@@ -285,7 +285,7 @@ impl Row {
             unit_id: series.basis.unit_id,
             responsible_unit_id: series.responsible,
             field_code: series.basis.indicator.field_code.clone(),
-            is_local: series.is_local(),
+            is_local: is_local(series.kind),
             illustrative,
             forecasts: tally.forecasts,
             hindcasts: tally.hindcasts,

@@ -13,7 +13,7 @@ use uuid::Uuid;
 
 use crate::{
     judge::{self, Case, Judged, decimal},
-    model::{self, Evidence, Thresholds},
+    model::{self, Evidence, Excess, Member, Thresholds},
     outlook::{Outlook, Timeline},
 };
 
@@ -38,6 +38,13 @@ pub struct Basis {
     pub history: Vec<Observation>,
     /// How it was judged before by the thresholds in force.
     pub before: Vec<pb::Assessment>,
+    /// Seasonal factors of a longer series beside or above it, the first for the first period of a year; empty when it
+    /// needs none.
+    pub seasons: Vec<f64>,
+    /// What its whole has more than its parts, and whether it is the whole.
+    pub excess: Option<(Excess, bool)>,
+    /// By how much the coming figures are supposed to be other than expected.
+    pub moved: Vec<f64>,
 }
 
 /// What holds for all series of a day.
@@ -62,6 +69,8 @@ pub struct Assessed {
     pub item: pb::RiskItem,
     /// The line's place.
     pub rank: (i16, i32, i64),
+    /// What the series says for itself, before units are made to add up.
+    pub member: Option<Member>,
 }
 
 impl Terms {
@@ -85,7 +94,12 @@ impl Terms {
 #[must_use]
 pub fn assess(basis: &Basis, terms: &Terms) -> Assessed {
     let indicator = &basis.indicator;
-    let timeline = Timeline::new(&basis.history);
+    let timeline = Timeline::new(&basis.history).map(|timeline| {
+        let unit_id = basis.unit_id.to_string();
+        timeline
+            .with_breaks(indicator, &unit_id)
+            .with_seasons(&basis.seasons)
+    });
     let outlook = look_ahead(basis, timeline.as_ref(), terms);
     let case = Case {
         indicator,
@@ -149,6 +163,7 @@ pub fn assess(basis: &Basis, terms: &Terms) -> Assessed {
         forecast,
         item,
         rank: line.rank,
+        member: outlook.ok().map(|outlook| outlook.member),
     }
 }
 
@@ -170,7 +185,12 @@ fn look_ahead(
         let span = Period::try_from(&target.period).ok()?;
         Some(span.split(frequency)?.1)
     });
-    Outlook::new(timeline, ends.max(), &basis.indicator, basis.seed)
+    let mut outlook = Outlook::new(timeline, ends.max(), &basis.indicator, basis.seed)?;
+    if let Some((excess, is_whole)) = &basis.excess {
+        outlook.shift(&excess.shift(&outlook.member, *is_whole));
+    }
+    outlook.shift(&basis.moved);
+    Ok(outlook)
 }
 
 /// The contract's word for what a forecast rests on.
@@ -210,6 +230,7 @@ fn without_target(case: Case<'_>) -> Judged {
     } else {
         NoForecastReason::NoTarget
     });
+    judge::fill_outturn(&mut assessment, case);
     let status = model::status(
         Evidence::TooLittle,
         is_context,
@@ -337,6 +358,9 @@ mod tests {
                 figure("2026-02", "0.2"),
             ],
             before: Vec::new(),
+            seasons: Vec::new(),
+            excess: None,
+            moved: Vec::new(),
         };
         basis.indicator.set_year_rule(YearRule::Sum);
         assert_eq!(year_to_date(&basis), "0.3");

@@ -1,5 +1,7 @@
 //! The risk board and the forecasts behind it, read as they were assessed.
 
+use std::collections::HashMap;
+
 use chassis::directory::Scope;
 use chrono::{DateTime, Utc};
 use prost::Message;
@@ -22,6 +24,14 @@ pub struct Filter {
     pub indicator_id: Option<Uuid>,
     /// Leaves out figures of wards, communes and special zones.
     pub city_level_only: bool,
+    /// Only of this set of indicators.
+    pub group: Option<String>,
+    /// Only judged by a target of this author.
+    pub target_author: Option<i16>,
+    /// Only judged by a target of this period.
+    pub target_period: Option<String>,
+    /// Only those whose next figure decides.
+    pub decisive_only: bool,
 }
 
 /// The place of a line: ranks of status, probability and gap, then the indicator and the unit.
@@ -53,6 +63,10 @@ pub async fn list(
             AND ($6::text IS NULL OR field_code = $6)
             AND ($7::uuid IS NULL OR indicator_id = $7)
             AND NOT ($8 AND is_local)
+            AND ($15::text IS NULL OR $15 = ANY(groups))
+            AND ($16::smallint IS NULL OR target_author = $16)
+            AND ($17::text IS NULL OR target_period = $17)
+            AND (is_decisive OR NOT $18)
             AND ($9::smallint IS NULL OR (status_rank, probability_rank, gap_rank, indicator_id, unit_id)
                 > ($9, $10, $11, $12, $13))
         ORDER BY status_rank, probability_rank, gap_rank, indicator_id, unit_id LIMIT $14"#,
@@ -69,7 +83,11 @@ pub async fn list(
         after.map(|place| place.2),
         after.map(|place| place.3),
         after.map(|place| place.4),
-        limit
+        limit,
+        filter.group,
+        filter.target_author,
+        filter.target_period,
+        filter.decisive_only
     )
     .fetch_all(db)
     .await?;
@@ -101,13 +119,21 @@ pub async fn count(
             AND ($4::uuid[] IS NULL OR unit_id = ANY($4) OR responsible_unit_id = ANY($4))
             AND ($5::text IS NULL OR field_code = $5)
             AND NOT ($6 AND is_local)
+            AND ($7::text IS NULL OR $7 = ANY(groups))
+            AND ($8::smallint IS NULL OR target_author = $8)
+            AND ($9::text IS NULL OR target_period = $9)
+            AND (is_decisive OR NOT $10)
         GROUP BY status_rank, status ORDER BY status_rank"#,
         scope.all,
         &scope.units,
         &scope.fields,
         filter.units.as_deref(),
         filter.field_code,
-        filter.city_level_only
+        filter.city_level_only,
+        filter.group,
+        filter.target_author,
+        filter.target_period,
+        filter.decisive_only
     )
     .fetch_all(db)
     .await?;
@@ -117,6 +143,88 @@ pub async fn count(
         count: i32::try_from(row.count).unwrap_or(i32::MAX),
     });
     Ok((counts.collect(), update_time))
+}
+
+/// Lines of units beside at most.
+const BESIDE: i64 = 50;
+/// Lines of units below at most.
+const PARTS: i64 = 200;
+
+/// The lines of the units below a series whose figures add up to it, within a scope.
+pub async fn parts(
+    db: impl PgExecutor<'_>,
+    scope: &Scope,
+    indicator_id: Uuid,
+    unit_id: Uuid,
+) -> Result<Vec<pb::RiskItem>, Error> {
+    let items = sqlx::query_scalar!(
+        r#"SELECT item AS "item!" FROM assessment
+        WHERE indicator_id = $4 AND parent_unit_id = $5 AND origin IS NOT NULL AND item IS NOT NULL
+            AND EXISTS (SELECT FROM excess e WHERE e.indicator_id = $4 AND e.unit_id = $5)
+            AND ($1 OR unit_id = ANY($2) OR responsible_unit_id = ANY($2) OR field_code = ANY($3))
+        ORDER BY unit_id LIMIT $6"#,
+        scope.all,
+        &scope.units,
+        &scope.fields,
+        indicator_id,
+        unit_id,
+        PARTS
+    );
+    items_of(&items.fetch_all(db).await?)
+}
+
+/// The lines of the same indicator in these units, the most endangered first, within a scope.
+pub async fn beside(
+    db: impl PgExecutor<'_>,
+    scope: &Scope,
+    indicator_id: Uuid,
+    units: &[Uuid],
+) -> Result<Vec<pb::RiskItem>, Error> {
+    let items = sqlx::query_scalar!(
+        r#"SELECT item AS "item!" FROM assessment
+        WHERE indicator_id = $4 AND unit_id = ANY($5) AND item IS NOT NULL
+            AND ($1 OR unit_id = ANY($2) OR responsible_unit_id = ANY($2) OR field_code = ANY($3))
+        ORDER BY status_rank, probability_rank, gap_rank, unit_id LIMIT $6"#,
+        scope.all,
+        &scope.units,
+        &scope.fields,
+        indicator_id,
+        units,
+        BESIDE
+    );
+    items_of(&items.fetch_all(db).await?)
+}
+
+/// The forecasts of those of these units whose figures add up to a series, within a scope.
+pub async fn forecasts_of_parts(
+    db: impl PgExecutor<'_>,
+    scope: &Scope,
+    (indicator_id, unit_id): (Uuid, Uuid),
+    units: &[Uuid],
+) -> Result<HashMap<Uuid, pb::Forecast>, Error> {
+    let rows = sqlx::query!(
+        "SELECT unit_id, forecast FROM assessment
+        WHERE indicator_id = $4 AND parent_unit_id = $5 AND unit_id = ANY($6) AND origin IS NOT NULL
+            AND EXISTS (SELECT FROM excess e WHERE e.indicator_id = $4 AND e.unit_id = $5)
+            AND ($1 OR unit_id = ANY($2) OR responsible_unit_id = ANY($2) OR field_code = ANY($3))",
+        scope.all,
+        &scope.units,
+        &scope.fields,
+        indicator_id,
+        unit_id,
+        units
+    );
+    let rows = rows.fetch_all(db).await?.into_iter();
+    let forecast =
+        rows.map(|row| Ok((row.unit_id, pb::Forecast::decode(row.forecast.as_slice())?)));
+    forecast.collect()
+}
+
+fn items_of(items: &[Vec<u8>]) -> Result<Vec<pb::RiskItem>, Error> {
+    let items = items
+        .iter()
+        .map(|item| pb::RiskItem::decode(item.as_slice()));
+    Ok(items.collect::<Result<_, _>>()?)
 }
 
 /// The newest forecast of a series within a scope.

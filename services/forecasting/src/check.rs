@@ -7,11 +7,11 @@ use crate::{judge::decimal, model, outlook::Timeline};
 /// Holds a value for a period against what was reported before it. Without enough history nothing is unusual.
 #[must_use]
 pub fn check(forecast: &pb::Forecast, period: Period, value: f64) -> pb::CheckValueResponse {
-    let decimals = forecast
-        .indicator
-        .as_ref()
-        .map_or(2, |indicator| indicator.decimals);
-    let timeline = Timeline::new(&forecast.history).and_then(|timeline| timeline.before(period));
+    let indicator = forecast.indicator.clone().unwrap_or_default();
+    let decimals = indicator.decimals;
+    let timeline = Timeline::new(&forecast.history)
+        .and_then(|timeline| timeline.before(period))
+        .map(|timeline| timeline.with_breaks(&indicator, &forecast.unit_id));
     let series = timeline.and_then(|timeline| timeline.series_until(period).ok());
     let Some(series) = series else {
         return pb::CheckValueResponse::default();

@@ -23,6 +23,9 @@ pub enum Error {
     /// The thresholds changed since they were read.
     #[error("etag mismatch")]
     EtagMismatch,
+    /// The caller keeps as many scenarios of the series as is allowed.
+    #[error("too many scenarios")]
+    TooManyScenarios,
     /// The chassis refuses.
     #[error("refused")]
     Refused(Status),
@@ -56,6 +59,12 @@ impl From<Error> for Status {
                 Refusal::not_found("forecast", format!("{indicator}/{unit}"))
             }
             Error::Invalid { field, vi, en } => Refusal::invalid(field, vi, en),
+            Error::TooManyScenarios => Refusal::new(
+                Code::ResourceExhausted,
+                "TOO_MANY_SCENARIOS",
+                "mỗi người giữ tối đa 20 kịch bản cho một chỉ tiêu, hãy xóa bớt",
+                "20 scenarios are kept of a person and a series at most, delete some",
+            ),
             Error::EtagMismatch => Refusal::new(
                 Code::Aborted,
                 "ETAG_MISMATCH",

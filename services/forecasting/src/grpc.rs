@@ -10,14 +10,14 @@ use uuid::Uuid;
 
 use crate::{
     accuracy,
-    assess::assess,
     board::{self, Filter},
     check,
     error::Error,
     explain::explain,
-    recompute,
-    scenario::Scenario,
+    overview::{self, Sight},
+    scenario::{self, Scenario, Stage, texts},
     threshold,
+    watch::{Changes, Wanted, Watch},
 };
 
 const READ: &str = "forecasting.read";
@@ -26,13 +26,14 @@ const READ: &str = "forecasting.read";
 #[derive(Clone)]
 pub struct Grpc {
     base: Base,
+    watch: Watch,
 }
 
 impl Grpc {
     /// Answers calls with what a running service has.
     #[must_use]
-    pub fn new(base: Base) -> Self {
-        Self { base }
+    pub fn new(base: Base, watch: Watch) -> Self {
+        Self { base, watch }
     }
 
     /// A unit and those below it; nothing when none is asked for.
@@ -40,6 +41,18 @@ impl Grpc {
         let unit = optional_id("unit_id", unit_id)?;
         Ok(unit.map(|unit| self.base.directory.subtree(unit)))
     }
+}
+
+/// A short code, if one is given. Postgres cannot hold NUL.
+fn code(field: &'static str, text: &str) -> Result<Option<String>, Error> {
+    if text.contains(char::is_control) {
+        return Err(Error::Invalid {
+            field,
+            vi: "không được chứa ký tự điều khiển",
+            en: "must not contain control characters",
+        });
+    }
+    Ok((!text.is_empty()).then(|| text.to_owned()))
 }
 
 fn id(field: &'static str, text: &str) -> Result<Uuid, Error> {
@@ -52,18 +65,6 @@ fn id(field: &'static str, text: &str) -> Result<Uuid, Error> {
 
 fn optional_id(field: &'static str, text: &str) -> Result<Option<Uuid>, Error> {
     (!text.is_empty()).then(|| id(field, text)).transpose()
-}
-
-/// A field's code, if one is given. Postgres cannot hold NUL.
-fn field_code(text: &str) -> Result<Option<String>, Error> {
-    if text.contains(char::is_control) {
-        return Err(Error::Invalid {
-            field: "field_code",
-            vi: "không được chứa ký tự điều khiển",
-            en: "must not contain control characters",
-        });
-    }
-    Ok((!text.is_empty()).then(|| text.to_owned()))
 }
 
 #[tonic::async_trait]
@@ -83,9 +84,13 @@ impl ForecastService for Grpc {
         let filter = Filter {
             statuses: (!request.statuses.is_empty()).then(|| statuses.collect()),
             units: self.units(&request.unit_id)?,
-            field_code: field_code(&request.field_code)?,
+            field_code: code("field_code", &request.field_code)?,
             indicator_id: optional_id("indicator_id", &request.indicator_id)?,
             city_level_only: request.city_level_only,
+            group: code("group", &request.group)?,
+            target_author: author(request.target_author),
+            target_period: code("target_period", &request.target_period)?,
+            decisive_only: request.decisive_only,
         };
         let mut lines = board::list(&self.base.db, &scope, &filter, after, size as i64 + 1).await?;
         let next_page_token = page::cut(&mut lines, size, |line| line.place);
@@ -103,8 +108,12 @@ impl ForecastService for Grpc {
         let request = request.get_ref();
         let filter = Filter {
             units: self.units(&request.unit_id)?,
-            field_code: field_code(&request.field_code)?,
+            field_code: code("field_code", &request.field_code)?,
             city_level_only: request.city_level_only,
+            group: code("group", &request.group)?,
+            target_author: author(request.target_author),
+            target_period: code("target_period", &request.target_period)?,
+            decisive_only: request.decisive_only,
             ..Filter::default()
         };
         let (counts, update_time) = board::count(&self.base.db, &scope, &filter).await?;
@@ -112,6 +121,41 @@ impl ForecastService for Grpc {
             counts,
             update_time: update_time.map(chassis::parse::timestamp),
         }))
+    }
+
+    type WatchRiskStream = Changes;
+
+    async fn watch_risk(
+        &self,
+        request: Request<pb::WatchRiskRequest>,
+    ) -> Result<Response<Changes>, Status> {
+        let caller = Caller::of(&request)?.clone();
+        let request = request.get_ref();
+        let wanted = Wanted {
+            units: self.units(&request.unit_id)?,
+            field_code: code("field_code", &request.field_code)?,
+            indicator_id: optional_id("indicator_id", &request.indicator_id)?,
+            city_level_only: request.city_level_only,
+        };
+        let directory = self.base.directory.clone();
+        let changes = self.watch.stream(caller, READ, wanted, directory)?;
+        Ok(Response::new(changes))
+    }
+
+    async fn get_outlook(
+        &self,
+        request: Request<pb::GetOutlookRequest>,
+    ) -> Result<Response<pb::Outlook>, Status> {
+        let caller = Caller::of(&request)?;
+        let sight = Sight {
+            forecasts: caller.scope(READ),
+            explanations: caller.scope("explanations.read"),
+        };
+        let request = request.get_ref();
+        let indicator = id("indicator_id", &request.indicator_id)?;
+        let unit = id("unit_id", &request.unit_id)?;
+        let outlook = overview::read(&self.base, &sight, indicator, unit).await?;
+        Ok(Response::new(outlook))
     }
 
     async fn get_forecast(
@@ -146,18 +190,62 @@ impl ForecastService for Grpc {
         let request = request.get_ref();
         let indicator = id("indicator_id", &request.indicator_id)?;
         let unit = id("unit_id", &request.unit_id)?;
-        let scenario = Scenario::read(request, read_value)?;
-        // Known within the scope?
-        board::forecast(&self.base.db, &scope, indicator, unit).await?;
-        let found = recompute::basis(&self.base, (indicator, unit)).await;
-        let (mut basis, terms) = found
-            .map_err(chassis::internal)?
-            .ok_or(Error::NotFound(indicator, unit))?;
-        scenario.suppose(&mut basis)?;
-        let assessed = tokio::task::spawn_blocking(move || assess(&basis, &terms));
-        let mut forecast = assessed.await.map_err(chassis::internal)?.forecast;
+        let scenario = Scenario::read(texts!(request), read_value)?;
+        let series = (indicator, unit);
+        let stage = Stage::load(&self.base, &scope, series, &[&scenario]).await?;
+        let assessed = tokio::task::spawn_blocking(move || stage.play(&scenario));
+        let mut forecast = assessed.await.map_err(chassis::internal)??.forecast;
         forecast.history.clear();
         Ok(Response::new(forecast))
+    }
+
+    async fn save_scenario(
+        &self,
+        request: Request<pb::SaveScenarioRequest>,
+    ) -> Result<Response<pb::Scenario>, Status> {
+        let caller = Caller::of(&request)?;
+        let (scope, actor) = (caller.scope(READ), caller.id());
+        let request = request.get_ref();
+        let indicator = id("indicator_id", &request.indicator_id)?;
+        let unit = id("unit_id", &request.unit_id)?;
+        let name = scenario::name(&request.name)?;
+        let scenario = Scenario::read(texts!(request), read_value)?;
+        let series = (indicator, unit);
+        let stage = Stage::load(&self.base, &scope, series, &[&scenario]).await?;
+        let assessed = tokio::task::spawn_blocking(move || stage.play(&scenario));
+        let assessed = assessed.await.map_err(chassis::internal)??;
+        let mut tx = self.base.db.begin().await.map_err(Error::from)?;
+        let key = RequestKey::new(&actor, "SaveScenario", &request.request_id, request)?;
+        if let Claimed::Before(answer) = key.claim(&mut tx).await? {
+            return Ok(Response::new(answer));
+        }
+        let mut answer = scenario::keep(&mut tx, series, &actor, &name, texts!(request)).await?;
+        answer.assessment = assessed.item.assessment;
+        key.keep(&mut tx, &answer).await?;
+        tx.commit().await.map_err(Error::from)?;
+        Ok(Response::new(answer))
+    }
+
+    async fn list_scenarios(
+        &self,
+        request: Request<pb::ListScenariosRequest>,
+    ) -> Result<Response<pb::ListScenariosResponse>, Status> {
+        let scope = Caller::of(&request)?.scope(READ);
+        let request = request.get_ref();
+        let indicator = id("indicator_id", &request.indicator_id)?;
+        let unit = id("unit_id", &request.unit_id)?;
+        let scenarios = scenario::list(&self.base, &scope, (indicator, unit)).await?;
+        Ok(Response::new(pb::ListScenariosResponse { scenarios }))
+    }
+
+    async fn delete_scenario(
+        &self,
+        request: Request<pb::DeleteScenarioRequest>,
+    ) -> Result<Response<pb::DeleteScenarioResponse>, Status> {
+        let actor = Caller::of(&request)?.id();
+        let scenario = id("id", &request.get_ref().id)?;
+        scenario::delete(&self.base.db, scenario, &actor).await?;
+        Ok(Response::new(pb::DeleteScenarioResponse {}))
     }
 
     async fn get_accuracy(
@@ -169,7 +257,7 @@ impl ForecastService for Grpc {
         let filter = accuracy::Filter {
             indicator_id: optional_id("indicator_id", &request.indicator_id)?,
             unit_id: optional_id("unit_id", &request.unit_id)?,
-            field_code: field_code(&request.field_code)?,
+            field_code: code("field_code", &request.field_code)?,
         };
         let accuracy = accuracy::read(&self.base.db, &scope, &filter).await?;
         Ok(Response::new(accuracy))
@@ -222,6 +310,11 @@ impl ForecastService for Grpc {
         tx.commit().await.map_err(Error::from)?;
         Ok(Response::new(answer))
     }
+}
+
+/// The author that is asked for, if one is.
+fn author(author: i32) -> Option<i16> {
+    i16::try_from(author).ok().filter(|author| *author != 0)
 }
 
 /// Reads a decimal as the contract writes it.

@@ -1,6 +1,7 @@
 //! How a series stands against one target.
 
 use proto::{
+    calendar::v1::Frequency,
     forecasting::v1::{self as pb, NoForecastReason, NoPaceReason, RiskStatus},
     indicators::v1::{Comparator, Direction, Indicator, Target, YearRule},
     period::Period,
@@ -94,7 +95,7 @@ pub fn judge(case: Case<'_>, target: &Target) -> Judged {
         ..Default::default()
     };
     let is_context = case.indicator.direction() == Direction::Context;
-    let year = Year::new(case, target);
+    let year = Year::new(case.indicator, case.timeline, target);
     let outturn = year
         .as_ref()
         .map_err(|reason| *reason)
@@ -115,6 +116,11 @@ pub fn judge(case: Case<'_>, target: &Target) -> Judged {
     };
     if let Evidence::Expected(probability) = evidence {
         assessment.probability = Some(probability);
+        if let (Ok(year), Ok(Outturn::Expected(figures)), Ok(outlook)) =
+            (&year, &outturn, case.outlook)
+        {
+            assessment.next_figure_swing = swing(&outlook.paths, figures, year.target);
+        }
     }
     if matches!(evidence, Evidence::TooLittle) {
         let reason = if is_context {
@@ -138,6 +144,41 @@ pub fn judge(case: Case<'_>, target: &Target) -> Judged {
     assessment.set_status(shown(status));
     let rank = rank(&assessment, gap);
     Judged { assessment, rank }
+}
+
+/// What is expected at the end of the year in which the next figure falls, where no target says of when.
+pub fn fill_outturn(assessment: &mut pb::Assessment, case: Case<'_>) {
+    let Some(next) = case.timeline.map(|timeline| timeline.last().next()) else {
+        return;
+    };
+    let target = Target {
+        period: Period::new(Frequency::Year, next.year(), 1).map(Into::into),
+        value: "0".to_owned(),
+        ..Default::default()
+    };
+    let year = Year::new(case.indicator, case.timeline, &target);
+    if let Ok(outturn) = year.and_then(|year| year.outturn(case)) {
+        fill(assessment, case.indicator, &outturn);
+    }
+}
+
+/// How much the next figure decides: by how much more often the target is met after one in its upper half than after one
+/// in its lower half, or less often. Figures and paths belong together.
+fn swing(paths: &[Vec<f64>], figures: &[f64], target: model::Target) -> Option<f64> {
+    let next = || paths.iter().filter_map(|path| path.first().copied());
+    let mut sorted: Vec<f64> = next().collect();
+    sorted.sort_by(f64::total_cmp);
+    let middle = *sorted.get(sorted.len() / 2)?;
+    let share = |is_high: bool| {
+        let half = next()
+            .zip(figures)
+            .filter(|(next, _)| (*next >= middle) == is_high);
+        let (met, all) = half.fold((0, 0), |(met, all), (_, figure)| {
+            (met + i32::from(target.is_met(*figure)), all + 1)
+        });
+        (all > 0).then(|| f64::from(met) / f64::from(all))
+    };
+    Some((share(true)? - share(false)?).abs())
 }
 
 /// The contract's word for a status.
@@ -174,18 +215,29 @@ fn millionths(value: f64) -> i32 {
 }
 
 /// The year, or shorter span, at whose end a target counts.
-struct Year {
-    rule: Rule,
-    first: Period,
-    last: Period,
-    observed: Vec<Option<f64>>,
+#[derive(Debug)]
+pub struct Year {
+    /// How its figure follows from its periods.
+    pub rule: Rule,
+    /// Its first period.
+    pub first: Period,
+    /// Its last period.
+    pub last: Period,
+    /// The figures so far, gaps as such.
+    pub observed: Vec<Option<f64>>,
     /// Periods between the last figure and the first of this span.
     offset: usize,
-    target: model::Target,
+    /// What its figure should be.
+    pub target: model::Target,
 }
 
 impl Year {
-    fn new(case: Case<'_>, target: &Target) -> Result<Self, NoForecastReason> {
+    /// The span of a target, with the figures reported of it.
+    pub fn new(
+        indicator: &Indicator,
+        timeline: Option<&Timeline>,
+        target: &Target,
+    ) -> Result<Self, NoForecastReason> {
         let unreadable = NoForecastReason::TooShort;
         let value: f64 = target.value.parse().map_err(|_| unreadable)?;
         let bound = match target.comparator() {
@@ -197,12 +249,10 @@ impl Year {
             Comparator::AtLeast | Comparator::Unspecified => model::Target::AtLeast(value),
         };
         let span = Period::try_from(&target.period).map_err(|_| unreadable)?;
-        let (first, last) = span.split(case.indicator.frequency()).ok_or(unreadable)?;
-        let reported = case
-            .timeline
-            .map_or(first.index() - 1, |timeline| timeline.last().index());
+        let (first, last) = span.split(indicator.frequency()).ok_or(unreadable)?;
+        let reported = timeline.map_or(first.index() - 1, |timeline| timeline.last().index());
         Ok(Self {
-            rule: match case.indicator.year_rule() {
+            rule: match indicator.year_rule() {
                 YearRule::Sum => Rule::Sum,
                 YearRule::Published => Rule::Published,
                 YearRule::Ratio => Rule::Ratio,
@@ -210,8 +260,7 @@ impl Year {
             },
             first,
             last,
-            observed: case
-                .timeline
+            observed: timeline
                 .map(|timeline| timeline.observed(first, last))
                 .unwrap_or_default(),
             offset: usize::try_from(first.index() - 1 - reported).unwrap_or_default(),

@@ -10,10 +10,10 @@ use sqlx::PgConnection;
 use uuid::Uuid;
 
 use crate::{
-    accuracy,
+    accuracy, add_up,
     assess::{Assessed, Terms},
     prediction::{self, Prediction},
-    recompute::{Key, Loaded},
+    recompute::{Key, Loaded, MODEL_VERSION, is_local},
 };
 
 /// Keeps assessments, and states those that changed.
@@ -31,6 +31,7 @@ pub async fn keep(
     columns
         .upsert(tx, terms.today, terms.thresholds_version, terms.now)
         .await?;
+    add_up::keep(tx, assessed).await?;
 
     let mut news: Vec<(&Loaded, &pb::Forecast)> = Vec::new();
     let mut predictions = Vec::new();
@@ -41,7 +42,7 @@ pub async fn keep(
             continue;
         }
         news.push((series, &assessed.forecast));
-        let prediction = Prediction::of(assessed, false);
+        let prediction = Prediction::of(&assessed.forecast, false);
         predictions.extend(prediction.map(|prediction| (series.key(), prediction)));
         if is_listed(series, assessed) {
             let status = earlier.map(|earlier| i32::from(earlier.status));
@@ -76,6 +77,9 @@ pub async fn keep(
 fn is_listed(series: &Loaded, assessed: &Assessed) -> bool {
     series.kind != UnitKind::Country || !assessed.forecast.assessments.is_empty()
 }
+
+/// How much a figure must matter to decide.
+const DECISIVE: f64 = 0.2;
 
 /// What must change before an assessment is news.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -133,6 +137,11 @@ struct Columns {
     forecasts: Vec<Vec<u8>>,
     items: Vec<Option<Vec<u8>>>,
     figure_counts: Vec<i32>,
+    groups: Vec<String>,
+    target_authors: Vec<i16>,
+    target_periods: Vec<String>,
+    is_decisive: Vec<bool>,
+    parents: Vec<Option<Uuid>>,
 }
 
 impl Columns {
@@ -142,7 +151,7 @@ impl Columns {
         self.unit_ids.push(series.basis.unit_id);
         self.responsible.push(series.responsible);
         self.fields.push(series.basis.indicator.field_code.clone());
-        self.is_local.push(series.is_local());
+        self.is_local.push(is_local(series.kind));
         self.statuses.push(standing.status);
         self.status_ranks.push(assessed.rank.0);
         self.probability_ranks.push(assessed.rank.1);
@@ -152,6 +161,20 @@ impl Columns {
         self.forecasts.push(assessed.forecast.encode_to_vec());
         let item = is_listed(series, assessed).then(|| assessed.item.encode_to_vec());
         self.items.push(item);
+        self.groups
+            .push(series.basis.indicator.groups.join("\u{1f}"));
+        let line = assessed.item.assessment.as_ref();
+        let target = line.and_then(|line| line.target.as_ref());
+        let author = target.map_or(0, |target| target.author);
+        self.target_authors
+            .push(i16::try_from(author).unwrap_or_default());
+        let period = target.and_then(|target| target.period.as_ref());
+        self.target_periods
+            .push(period.map(|period| period.code.clone()).unwrap_or_default());
+        let swing = line.and_then(|line| line.next_figure_swing);
+        self.is_decisive
+            .push(swing.is_some_and(|swing| swing >= DECISIVE));
+        self.parents.push(series.parent_id);
     }
 
     async fn upsert(
@@ -164,21 +187,28 @@ impl Columns {
         sqlx::query!(
             "INSERT INTO assessment (indicator_id, unit_id, responsible_unit_id, field_code, is_local, status,
                 status_rank, probability_rank, gap_rank, last_observation_id, thresholds_version, city_date,
-                update_time, forecast, item, figure_count)
+                update_time, forecast, item, figure_count, groups, target_author, target_period, is_decisive,
+                parent_unit_id, model_version)
             SELECT n.indicator_id, n.unit_id, n.responsible_unit_id, n.field_code, n.is_local, n.status, n.status_rank,
                 n.probability_rank, n.gap_rank, n.last_observation_id, $13, $14, $15, n.forecast, n.item,
-                n.figure_count
+                n.figure_count, string_to_array(n.groups, chr(31)), n.target_author, n.target_period, n.is_decisive,
+                n.parent_unit_id, $22
             FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::text[], $5::boolean[], $6::smallint[], $7::smallint[],
-                $8::integer[], $9::bigint[], $10::uuid[], $11::bytea[], $12::bytea[], $16::integer[])
+                $8::integer[], $9::bigint[], $10::uuid[], $11::bytea[], $12::bytea[], $16::integer[],
+                $17::text[], $18::smallint[], $19::text[], $20::boolean[], $21::uuid[])
                 AS n (indicator_id, unit_id, responsible_unit_id, field_code, is_local, status, status_rank,
-                    probability_rank, gap_rank, last_observation_id, forecast, item, figure_count)
+                    probability_rank, gap_rank, last_observation_id, forecast, item, figure_count,
+                    groups, target_author, target_period, is_decisive, parent_unit_id)
             ON CONFLICT (indicator_id, unit_id) DO UPDATE SET responsible_unit_id = excluded.responsible_unit_id,
                 field_code = excluded.field_code, is_local = excluded.is_local, status = excluded.status,
                 status_rank = excluded.status_rank, probability_rank = excluded.probability_rank,
                 gap_rank = excluded.gap_rank, last_observation_id = excluded.last_observation_id,
                 thresholds_version = excluded.thresholds_version, city_date = excluded.city_date,
                 update_time = excluded.update_time, forecast = excluded.forecast, item = excluded.item,
-                figure_count = excluded.figure_count,
+                figure_count = excluded.figure_count, groups = excluded.groups,
+                target_author = excluded.target_author, target_period = excluded.target_period,
+                is_decisive = excluded.is_decisive, parent_unit_id = excluded.parent_unit_id,
+                model_version = excluded.model_version,
                 is_hindcast = assessment.is_hindcast AND excluded.figure_count <= assessment.figure_count + 1",
             &self.indicator_ids,
             &self.unit_ids,
@@ -195,7 +225,13 @@ impl Columns {
             thresholds_version,
             today,
             now,
-            &self.figure_counts
+            &self.figure_counts,
+            &self.groups,
+            &self.target_authors,
+            &self.target_periods,
+            &self.is_decisive,
+            &self.parents as &[Option<Uuid>],
+            MODEL_VERSION
         )
         .execute(tx)
         .await?;

@@ -2,10 +2,12 @@
 //! feed into copies of its own and assesses a series anew whenever something that it rests on changed.
 
 mod accuracy;
+mod add_up;
 mod assess;
 mod board;
 mod check;
 pub mod copy;
+mod course;
 mod error;
 mod explain;
 mod follow;
@@ -13,11 +15,14 @@ mod grpc;
 mod judge;
 mod keep;
 pub mod model;
+pub mod note;
 mod outlook;
+mod overview;
 mod prediction;
 mod recompute;
 mod scenario;
 mod threshold;
+mod watch;
 
 use chassis::{Base, Server};
 use proto::forecasting::v1::forecast_service_server::ForecastServiceServer;
@@ -48,9 +53,15 @@ pub async fn serve(
 /// The server, ready to serve.
 #[must_use]
 pub fn server(base: Base) -> Server {
+    let watch = watch::Watch::default();
     Server::new(base.clone())
-        .grpc(ForecastServiceServer::new(grpc::Grpc::new(base.clone())))
+        .grpc(ForecastServiceServer::new(grpc::Grpc::new(
+            base.clone(),
+            watch.clone(),
+        )))
         .open_feed("forecasting.read")
         .consume(follow::Follower::new(&base))
+        .consume(note::Notes)
+        .task("watch", watch.run(base.clone()))
         .task("recompute", recompute::work(base))
 }

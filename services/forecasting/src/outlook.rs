@@ -3,16 +3,18 @@
 use proto::{
     calendar::v1::Frequency,
     forecasting::v1 as pb,
-    indicators::v1::{Indicator, Observation, Vintage, YearRule},
+    indicators::v1::{Indicator, Observation, SeriesBreak, Vintage, YearRule},
     period::{Period, per_year},
 };
 
-use crate::model::{self, Basis, Interval, Seasonality, Series};
+use crate::model::{self, Basis, Interval, Member, Seasonality, Series};
 
 /// Days off work at the Lunar New Year.
 const NEW_YEAR_DAYS: usize = 7;
 /// Figures from which something can be said of a trend.
 const FEWEST: usize = 4;
+/// How many last figures tell whether units add up.
+const RECENT: usize = 12;
 /// How many years ahead is forecast at most.
 const YEARS_AHEAD: i32 = 2;
 
@@ -22,6 +24,10 @@ pub struct Timeline {
     first: Period,
     values: Vec<Option<f64>>,
     official: Vec<bool>,
+    /// Where figures stop being comparable with those before.
+    breaks: Vec<usize>,
+    /// Seasonal factors of a longer series, the first for the first period of a year.
+    seasons: Vec<f64>,
 }
 
 impl Timeline {
@@ -42,6 +48,8 @@ impl Timeline {
             first,
             values: vec![None; length],
             official: vec![false; length],
+            breaks: Vec::new(),
+            seasons: Vec::new(),
         };
         for (period, value, official) in figures {
             if let Some(at) = timeline.at(period) {
@@ -50,6 +58,45 @@ impl Timeline {
             }
         }
         Some(timeline)
+    }
+
+    /// Marks where this unit's figures stop being comparable with those before.
+    #[must_use]
+    pub fn with_breaks(mut self, indicator: &Indicator, unit_id: &str) -> Self {
+        let own = |one: &&SeriesBreak| one.unit_id.is_empty() || one.unit_id == unit_id;
+        let period = |one: &SeriesBreak| Period::try_from(&one.period).ok();
+        let breaks = indicator.breaks.iter().filter(own).filter_map(period);
+        self.breaks = breaks.filter_map(|period| self.at(period)).collect();
+        self
+    }
+
+    /// Lends it seasonal factors, the first for the first period of a year, should it be too short for its own.
+    #[must_use]
+    pub fn with_seasons(mut self, seasons: &[f64]) -> Self {
+        self.seasons = seasons.to_vec();
+        self
+    }
+
+    /// Its seasonal factors, the first for the first period of a year; nothing with less than two years.
+    #[must_use]
+    pub fn seasonal_factors(&self) -> Option<Vec<f64>> {
+        let series = self.series_of(&self.values).ok()?;
+        let mut factors = model::seasonal_factors(&series)?;
+        let start = self.season_of(self.first) % factors.len();
+        factors.rotate_right(start);
+        Some(factors)
+    }
+
+    /// The place of a period within its year, from 0.
+    fn season_of(&self, period: Period) -> usize {
+        usize::try_from(period.number())
+            .unwrap_or(1)
+            .saturating_sub(1)
+    }
+
+    /// Its last figures, that of the last period at the end.
+    fn recent(&self, most: usize) -> Vec<Option<f64>> {
+        self.values[self.values.len().saturating_sub(most)..].to_vec()
     }
 
     fn at(&self, period: Period) -> Option<usize> {
@@ -118,6 +165,12 @@ impl Timeline {
         };
         let series =
             Series::new(values, seasonality).map_err(|_| pb::NoForecastReason::TooShort)?;
+        let mut series = series.with_breaks(&self.breaks);
+        if !self.seasons.is_empty() {
+            let mut seasons = self.seasons.clone();
+            seasons.rotate_left(self.season_of(self.first) % self.seasons.len());
+            series = series.with_seasons(&seasons);
+        }
         if seasonality != Seasonality::Monthly {
             return Ok(series);
         }
@@ -171,6 +224,8 @@ pub struct Outlook {
     pub points: Vec<Point>,
     /// What it rests on.
     pub basis: Basis,
+    /// What it says for itself, before units are made to add up.
+    pub member: Member,
 }
 
 /// What is expected of one coming period.
@@ -225,12 +280,56 @@ impl Outlook {
             interval80: *interval80,
             interval95: *interval95,
         });
+        let (mean, variance) = moments(&forecast.paths, horizon);
         Ok(Self {
             points: points.collect(),
+            member: Member {
+                origin: last.index(),
+                recent: timeline.recent(RECENT),
+                mean,
+                variance,
+            },
             paths: forecast.paths,
             basis: forecast.basis,
         })
     }
+
+    /// Moves what is expected of the coming periods by so much each: as a factor where that leaves its sign, so that
+    /// ranges keep their proportions.
+    pub fn shift(&mut self, shift: &[f64]) {
+        for (at, (shift, mean)) in shift.iter().zip(&self.member.mean).enumerate() {
+            if *shift == 0.0 {
+                continue;
+            }
+            let factor = (mean + shift) / mean;
+            let is_factor = *mean > 0.0 && factor.is_finite() && factor > 0.0;
+            let change = |x: &mut f64| *x = if is_factor { *x * factor } else { *x + shift };
+            for path in &mut self.paths {
+                path.get_mut(at).into_iter().for_each(change);
+            }
+            if let Some(point) = self.points.get_mut(at) {
+                let (inner, outer) = (&mut point.interval80, &mut point.interval95);
+                let bounds = [
+                    &mut inner.low,
+                    &mut inner.high,
+                    &mut outer.low,
+                    &mut outer.high,
+                ];
+                bounds.into_iter().chain([&mut point.mean]).for_each(change);
+            }
+        }
+    }
+}
+
+/// Mean and variance of the values of each step.
+fn moments(paths: &[Vec<f64>], horizon: usize) -> (Vec<f64>, Vec<f64>) {
+    let count = paths.len().max(1) as f64;
+    let of = |at: usize| {
+        let mean = paths.iter().map(|path| path[at]).sum::<f64>() / count;
+        let squares = paths.iter().map(|path| (path[at] - mean).powi(2));
+        (mean, squares.sum::<f64>() / count)
+    };
+    (0..horizon).map(of).unzip()
 }
 
 /// What a rate cannot pass.

@@ -8,7 +8,7 @@ use sqlx::{PgConnection, types::Json};
 use uuid::Uuid;
 
 use crate::{
-    assess::{Assessed, Basis, Terms, assess},
+    assess::{Basis, Terms, assess},
     recompute::Key,
 };
 
@@ -37,10 +37,9 @@ pub struct Prediction {
 }
 
 impl Prediction {
-    /// What an assessment says of the future; nothing without a forecast.
+    /// What a forecast says of the future; nothing if it says nothing.
     #[must_use]
-    pub fn of(assessed: &Assessed, is_hindcast: bool) -> Option<Self> {
-        let forecast = &assessed.forecast;
+    pub fn of(forecast: &pb::Forecast, is_hindcast: bool) -> Option<Self> {
         let origin = Period::try_from(&forecast.history.last()?.period).ok()?;
         // As shown, rounded to the indicator's places.
         let read = |value: fn(&pb::ForecastPoint) -> &String| -> Option<Vec<f64>> {
@@ -79,6 +78,7 @@ pub fn hindcasts(basis: &Basis, terms: &Terms) -> Vec<Prediction> {
         let as_of = Basis {
             reported_since: None,
             before: Vec::new(),
+            excess: None,
             history: (basis.history.iter())
                 .filter(|figure| period(figure).is_some_and(|period| period <= origin))
                 .cloned()
@@ -90,7 +90,7 @@ pub fn hindcasts(basis: &Basis, terms: &Terms) -> Vec<Prediction> {
             today: origin.last_day() + due,
             ..terms.clone()
         };
-        Prediction::of(&assess(&as_of, &terms), true)
+        Prediction::of(&assess(&as_of, &terms).forecast, true)
     });
     made.collect()
 }

@@ -12,20 +12,25 @@ use prost::Message;
 use proto::{
     forecasting::v1 as pb,
     identity::v1::UnitKind,
-    indicators::v1::{Indicator, Observation, Target},
-    period::Period,
+    indicators::v1::{Aggregation, Indicator, Observation, Target},
+    period::{Period, per_year},
 };
 use sqlx::{PgConnection, PgPool, postgres::PgListener};
 use uuid::Uuid;
 
 use crate::{
-    accuracy,
+    accuracy, add_up,
     assess::{Basis, Terms, assess},
     copy::WAKE,
     keep::keep,
     model::Thresholds,
-    prediction, threshold,
+    outlook::Timeline,
+    prediction::{self, Prediction},
+    threshold,
 };
+
+/// Raised when the same figures come to be assessed otherwise: what was made before is made anew.
+pub const MODEL_VERSION: i16 = 1;
 
 /// Series assessed in one transaction at most: what waits behind one of them waits no longer than that.
 const BATCH: i64 = 64;
@@ -78,15 +83,18 @@ async fn watch(base: &Base, is_new: &mut bool) -> anyhow::Result<()> {
 pub async fn step(base: &Base) -> anyhow::Result<usize> {
     let terms = terms(&base.db).await?;
     let mut tx = base.db.begin().await?;
+    add_up::hold_off(&mut tx).await?;
     let mut series = claim(&mut tx, None).await?;
     if series.is_empty() {
         queue_outdated(&mut tx, &terms).await?;
         series = claim(&mut tx, None).await?;
     }
     if series.is_empty() {
-        let count = hindcast(&mut tx, base, &terms).await?;
         tx.commit().await?;
-        return Ok(count);
+        return match add_up::step(&base.db).await? {
+            0 => hindcast(base, &terms).await,
+            count => Ok(count),
+        };
     }
     // News of a new unit may still be on its way from identity: its series wait for it.
     let (series, early): (Vec<Key>, Vec<Key>) = series
@@ -108,7 +116,8 @@ pub async fn step(base: &Base) -> anyhow::Result<usize> {
 
 /// Forecasts the past of some series for which that was not done yet, as if at the time, once they have come to rest
 /// after an import; answers how many series.
-async fn hindcast(tx: &mut PgConnection, base: &Base, terms: &Terms) -> anyhow::Result<usize> {
+async fn hindcast(base: &Base, terms: &Terms) -> anyhow::Result<usize> {
+    let mut tx = base.db.begin().await?;
     let rows = sqlx::query!(
         "SELECT indicator_id, unit_id, forecast FROM assessment
         WHERE NOT is_hindcast AND update_time < now() - interval '3 seconds'
@@ -121,19 +130,24 @@ async fn hindcast(tx: &mut PgConnection, base: &Base, terms: &Terms) -> anyhow::
         forecasts.insert((row.indicator_id, row.unit_id), forecast);
     }
     let keys: Vec<Key> = forecasts.keys().copied().collect();
-    let loaded = load(tx, base, &keys, terms.thresholds_version).await?;
+    let loaded = load(&mut tx, base, &keys, terms.thresholds_version).await?;
     match on_all_processors(loaded, terms.clone(), prediction::hindcasts).await {
         Ok(made) => {
-            let predictions: Vec<_> = made
+            let mut predictions: Vec<_> = made
                 .iter()
                 .flat_map(|(series, made)| made.iter().map(|one| (series.key(), one.clone())))
                 .collect();
-            prediction::keep(tx, &predictions).await?;
+            // What stands was made at the time, if perhaps by a release that did not keep it yet.
+            let newest = forecasts
+                .iter()
+                .filter_map(|(series, forecast)| Some((*series, Prediction::of(forecast, false)?)));
+            predictions.extend(newest);
+            prediction::keep(&mut tx, &predictions).await?;
             let renewed: Vec<_> = made
                 .iter()
                 .filter_map(|(series, _)| Some((series, forecasts.get(&series.key())?)))
                 .collect();
-            accuracy::renew(tx, &renewed).await?;
+            accuracy::renew(&mut tx, &renewed).await?;
         }
         // What fails once always fails: the same figures give the same forecast.
         Err(error) => {
@@ -147,14 +161,16 @@ async fn hindcast(tx: &mut PgConnection, base: &Base, terms: &Terms) -> anyhow::
         &indicators,
         &units
     )
-    .execute(tx)
+    .execute(&mut *tx)
     .await?;
+    tx.commit().await?;
     Ok(keys.len())
 }
 
 /// Assesses one series; a failure is counted.
 async fn alone(base: &Base, terms: &Terms, key: Key) -> anyhow::Result<()> {
     let mut tx = base.db.begin().await?;
+    add_up::hold_off(&mut tx).await?;
     let series = claim(&mut tx, Some(key)).await?;
     let Err(error) = renew(&mut tx, base, terms, &series).await else {
         return Ok(tx.commit().await?);
@@ -244,7 +260,7 @@ async fn claim(tx: &mut PgConnection, one: Option<Key>) -> sqlx::Result<Vec<Key>
 }
 
 /// Puts series back at the end of the queue.
-async fn queue(tx: &mut PgConnection, series: &[Key]) -> sqlx::Result<()> {
+pub async fn queue(tx: &mut PgConnection, series: &[Key]) -> sqlx::Result<()> {
     let (indicators, units): (Vec<Uuid>, Vec<Uuid>) = series.iter().copied().unzip();
     sqlx::query!(
         "INSERT INTO recompute (indicator_id, unit_id, create_time)
@@ -258,7 +274,7 @@ async fn queue(tx: &mut PgConnection, series: &[Key]) -> sqlx::Result<()> {
     Ok(())
 }
 
-/// Queues what was assessed on an earlier day or by other thresholds: nothing else tells that a figure became late.
+/// Queues what was assessed on an earlier day, by other thresholds or by another model: nothing else tells that a figure became late.
 async fn queue_outdated(tx: &mut PgConnection, terms: &Terms) -> sqlx::Result<()> {
     sqlx::query!(
         "INSERT INTO recompute (indicator_id, unit_id)
@@ -267,13 +283,18 @@ async fn queue_outdated(tx: &mut PgConnection, terms: &Terms) -> sqlx::Result<()
                 SELECT FROM recompute r WHERE r.indicator_id = a.indicator_id AND r.unit_id = a.unit_id)
                 ORDER BY thresholds_version LIMIT $3)
             UNION
+            (SELECT indicator_id, unit_id FROM assessment a WHERE model_version < $4 AND NOT EXISTS (
+                SELECT FROM recompute r WHERE r.indicator_id = a.indicator_id AND r.unit_id = a.unit_id)
+                ORDER BY model_version LIMIT $3)
+            UNION
             (SELECT indicator_id, unit_id FROM assessment a WHERE city_date < $2 AND NOT EXISTS (
                 SELECT FROM recompute r WHERE r.indicator_id = a.indicator_id AND r.unit_id = a.unit_id)
                 ORDER BY city_date LIMIT $3)) s
         ON CONFLICT DO NOTHING",
         terms.thresholds_version,
         terms.today,
-        OUTDATED
+        OUTDATED,
+        MODEL_VERSION
     )
     .execute(tx)
     .await?;
@@ -290,6 +311,10 @@ pub struct Loaded {
     pub responsible: Uuid,
     /// What kind of unit it is of.
     pub kind: UnitKind,
+    /// Whether the unit exists today.
+    pub exists: bool,
+    /// The unit above, if it does.
+    pub parent_id: Option<Uuid>,
 }
 
 impl Loaded {
@@ -299,14 +324,20 @@ impl Loaded {
         (self.indicator_id, self.basis.unit_id)
     }
 
-    /// Whether it is of a ward, commune or special zone, or of a district of old.
+    /// Whether its figures add up with those of the units beside it.
     #[must_use]
-    pub fn is_local(&self) -> bool {
-        matches!(
-            self.kind,
-            UnitKind::District | UnitKind::Ward | UnitKind::Commune | UnitKind::SpecialZone
-        )
+    pub fn adds_up(&self) -> bool {
+        self.exists && self.basis.indicator.aggregation() == Aggregation::Sum
     }
+}
+
+/// Whether it is a ward, commune or special zone, or a district of old.
+#[must_use]
+pub fn is_local(kind: UnitKind) -> bool {
+    matches!(
+        kind,
+        UnitKind::District | UnitKind::Ward | UnitKind::Commune | UnitKind::SpecialZone
+    )
 }
 
 async fn load(
@@ -343,6 +374,7 @@ async fn load(
     let mut history = history(tx, &indicators, &units).await?;
     let mut before = before(tx, &indicators, &units, thresholds_version).await?;
 
+    let today = city_date(Utc::now());
     let mut loaded = Vec::with_capacity(series.len());
     for key in series {
         // Its definition may come later, and queues it again.
@@ -359,15 +391,16 @@ async fn load(
             .as_ref()
             .map_or(UnitKind::Unspecified, |unit| unit.kind);
         let owner = indicator.owner_unit_id.parse().context("owner_unit_id")?;
-        // A year's total printed beside the months of a monthly indicator is no point of its series.
-        history.retain(|figure| {
-            Period::try_from(&figure.period).is_ok_and(|p| p.frequency() == indicator.frequency())
-        });
+        history.retain(|figure| is_of(&indicator, figure));
+        let existing = unit.as_ref().filter(|unit| unit.is_valid_on(today));
+        let (exists, parent_id) = (existing.is_some(), existing.and_then(|unit| unit.parent_id));
         let by_owner = matches!(kind, UnitKind::City | UnitKind::Country);
         loaded.push(Loaded {
             indicator_id: key.0,
             responsible: if by_owner { owner } else { key.1 },
             kind,
+            exists,
+            parent_id,
             basis: Basis {
                 unit_id: key.1,
                 seed: seed(&indicator.code, unit.as_ref().map_or("", |unit| &unit.key)),
@@ -378,10 +411,94 @@ async fn load(
                 targets,
                 history,
                 before: before.remove(key).unwrap_or_default(),
+                seasons: Vec::new(),
+                excess: None,
+                moved: Vec::new(),
             },
         });
     }
+    lend_seasons(tx, &mut loaded).await?;
+    let adding = loaded.iter_mut().filter(|series| series.adds_up());
+    add_up::load(tx, &mut adding.collect::<Vec<_>>()).await?;
     Ok(loaded)
+}
+
+/// Lends short series the seasons of the unit above, or else of the longest series beside.
+async fn lend_seasons(tx: &mut PgConnection, loaded: &mut [Loaded]) -> anyhow::Result<()> {
+    let is_short = |series: &&mut Loaded| {
+        let year = per_year(series.basis.indicator.frequency());
+        year > 1 && (1..2 * year).contains(&i32::try_from(series.basis.history.len()).unwrap_or(0))
+    };
+    let mut short: Vec<&mut Loaded> = loaded.iter_mut().filter(is_short).collect();
+    let above = short.iter().filter_map(|series| {
+        let parent = series.parent_id?;
+        Some((series.key(), (series.indicator_id, parent)))
+    });
+    let above: HashMap<Key, Key> = above.collect();
+    lend(tx, &mut short, &above).await?;
+    short.retain(|series| series.basis.seasons.is_empty() && series.parent_id.is_some());
+    let beside = beside(tx, &short).await?;
+    lend(tx, &mut short, &beside).await
+}
+
+/// Lends each series the seasons of its lender, if that has any.
+async fn lend(
+    tx: &mut PgConnection,
+    borrowers: &mut [&mut Loaded],
+    lenders: &HashMap<Key, Key>,
+) -> anyhow::Result<()> {
+    let distinct: HashSet<Key> = lenders.values().copied().collect();
+    if distinct.is_empty() {
+        return Ok(());
+    }
+    let (indicators, units): (Vec<Uuid>, Vec<Uuid>) = distinct.into_iter().unzip();
+    let histories = history(tx, &indicators, &units).await?;
+    let mut known: HashMap<Key, Option<Vec<f64>>> = HashMap::new();
+    for series in borrowers {
+        let Some(lender) = lenders.get(&series.key()) else {
+            continue;
+        };
+        let seasons = known.entry(*lender).or_insert_with(|| {
+            let mut history = histories.get(lender).cloned().unwrap_or_default();
+            history.retain(|figure| is_of(&series.basis.indicator, figure));
+            Timeline::new(&history)?.seasonal_factors()
+        });
+        series.basis.seasons = seasons.clone().unwrap_or_default();
+    }
+    Ok(())
+}
+
+/// The longest series of a unit beside each.
+async fn beside(tx: &mut PgConnection, short: &[&mut Loaded]) -> sqlx::Result<HashMap<Key, Key>> {
+    let (indicators, units): (Vec<Uuid>, Vec<Uuid>) =
+        short.iter().map(|series| series.key()).unzip();
+    let parents: Vec<Uuid> = short.iter().filter_map(|series| series.parent_id).collect();
+    let enough = short
+        .iter()
+        .map(|series| 2 * per_year(series.basis.indicator.frequency()));
+    let rows = sqlx::query!(
+        r#"SELECT s.indicator_id AS "indicator_id!", s.unit_id AS "unit_id!", l.unit_id AS lender
+        FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::integer[]) AS s (indicator_id, unit_id, parent_id, enough)
+        CROSS JOIN LATERAL (
+            SELECT a.unit_id FROM assessment a
+            WHERE a.indicator_id = s.indicator_id AND a.parent_unit_id = s.parent_id AND a.figure_count >= s.enough
+            ORDER BY a.figure_count DESC, a.unit_id LIMIT 1) AS l"#,
+        &indicators,
+        &units,
+        &parents,
+        &enough.collect::<Vec<_>>()
+    );
+    let rows = rows.fetch_all(tx).await?.into_iter();
+    let lenders = rows.map(|row| {
+        let key = |unit| (row.indicator_id, unit);
+        (key(row.unit_id), key(row.lender))
+    });
+    Ok(lenders.collect())
+}
+
+/// Whether a figure is of the indicator's own periods: a year's total printed beside its months is no point of a series.
+fn is_of(indicator: &Indicator, figure: &Observation) -> bool {
+    Period::try_from(&figure.period).is_ok_and(|p| p.frequency() == indicator.frequency())
 }
 
 /// A number of a series that is the same in every installation (FNV-1a of its codes).

@@ -1,71 +1,380 @@
 //! What would be if the coming figures were as supposed.
 
+use std::collections::HashMap;
+
+use chassis::{Base, directory::Scope};
+use chrono::{DateTime, Utc};
 use proto::{
     forecasting::v1 as pb,
     indicators::v1::{Observation, Vintage},
     period::Period,
 };
+use sqlx::{PgConnection, PgExecutor};
+use uuid::Uuid;
 
-use crate::{assess::Basis, error::Error};
+use crate::{
+    assess::{Assessed, Basis, Terms, assess},
+    board,
+    error::Error,
+    recompute::{self, Key},
+};
 
 /// Figures that can be supposed.
 const MOST: usize = 24;
+/// Units that can be supposed to do otherwise.
+const MOST_UNITS: usize = 50;
+/// Scenarios that a person keeps of a series at most.
+const KEPT: i64 = 20;
+/// Scenarios of a series that are listed at most.
+const LISTED: i64 = 50;
 
-/// Coming figures in their order.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Scenario(Vec<(Period, String)>);
+/// What is supposed.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Scenario {
+    /// Coming figures in their order.
+    figures: Vec<(Period, String)>,
+    /// By how many per cent units below do better than expected.
+    moves: Vec<(Uuid, f64)>,
+}
+
+/// What is supposed, as the contract writes it.
+#[derive(Clone, Copy, Debug)]
+pub struct Texts<'a> {
+    /// The periods.
+    pub periods: &'a [String],
+    /// A value for each.
+    pub values: &'a [String],
+    /// The units.
+    pub moved_unit_ids: &'a [String],
+    /// A percentage for each.
+    pub moved_percents: &'a [f64],
+}
+
+/// Lends a message's texts.
+macro_rules! texts {
+    ($message:expr) => {
+        $crate::scenario::Texts {
+            periods: &$message.periods,
+            values: &$message.values,
+            moved_unit_ids: &$message.moved_unit_ids,
+            moved_percents: &$message.moved_percents,
+        }
+    };
+}
+pub(crate) use texts;
+
+fn invalid(field: &'static str, vi: &'static str, en: &'static str) -> Error {
+    Error::Invalid { field, vi, en }
+}
 
 impl Scenario {
     /// Reads what is supposed; `read_value` checks a decimal.
     pub fn read(
-        request: &pb::TryScenarioRequest,
+        texts: Texts<'_>,
         read_value: impl Fn(&str) -> Result<f64, Error>,
     ) -> Result<Self, Error> {
-        let (periods, values) = (&request.periods, &request.values);
-        if !(1..=MOST).contains(&periods.len()) || periods.len() != values.len() {
-            return Err(Error::Invalid {
-                field: "values",
-                vi: "phải có 1 đến 24 kỳ, mỗi kỳ một giá trị",
-                en: "must be 1 to 24, one for each of the periods",
-            });
+        let Texts {
+            periods,
+            values,
+            moved_unit_ids,
+            moved_percents,
+        } = texts;
+        if periods.len() > MOST || periods.len() != values.len() {
+            return Err(invalid(
+                "values",
+                "phải có tối đa 24 kỳ, mỗi kỳ một giá trị",
+                "must be at most 24, one for each of the periods",
+            ));
         }
-        let supposed = periods.iter().zip(values).map(|(period, value)| {
-            let period = period.parse().map_err(|_| Error::Invalid {
-                field: "periods",
-                vi: "phải là các kỳ như 2026-11",
-                en: "must be periods such as 2026-11",
+        if moved_unit_ids.len() > MOST_UNITS || moved_unit_ids.len() != moved_percents.len() {
+            return Err(invalid(
+                "moved_percents",
+                "phải có tối đa 50 đơn vị, mỗi đơn vị một tỷ lệ",
+                "must be at most 50, one for each of the units",
+            ));
+        }
+        if periods.is_empty() && moved_unit_ids.is_empty() {
+            return Err(invalid(
+                "values",
+                "phải giả định ít nhất một giá trị hoặc một đơn vị",
+                "must suppose a value or a unit at least",
+            ));
+        }
+        let figures = periods.iter().zip(values).map(|(period, value)| {
+            let period = period.parse().map_err(|_| {
+                invalid(
+                    "periods",
+                    "phải là các kỳ như 2026-11",
+                    "must be periods such as 2026-11",
+                )
             })?;
-            read_value(value).map_err(|_| Error::Invalid {
-                field: "values",
-                vi: "phải là các số thập phân như 8.03",
-                en: "must be decimals such as 8.03",
+            read_value(value).map_err(|_| {
+                invalid(
+                    "values",
+                    "phải là các số thập phân như 8.03",
+                    "must be decimals such as 8.03",
+                )
             })?;
             Ok((period, value.clone()))
         });
-        supposed.collect::<Result<_, Error>>().map(Self)
+        let moves = moved_unit_ids
+            .iter()
+            .zip(moved_percents)
+            .map(|(unit, percent)| {
+                if !(-100.0..=1000.0).contains(percent) {
+                    return Err(invalid(
+                        "moved_percents",
+                        "phải từ -100 đến 1000",
+                        "must be from -100 to 1,000",
+                    ));
+                }
+                let unit = Uuid::parse_str(unit).map_err(|_| {
+                    invalid("moved_unit_ids", "phải là các mã UUID", "must be UUIDs")
+                })?;
+                Ok((unit, *percent))
+            });
+        Ok(Self {
+            figures: figures.collect::<Result<_, Error>>()?,
+            moves: moves.collect::<Result<_, Error>>()?,
+        })
     }
 
-    /// Adds what is supposed to a basis, as if it had been reported.
-    pub fn suppose(self, basis: &mut Basis) -> Result<(), Error> {
-        let last = basis.history.last();
-        let mut last = last.and_then(|figure| Period::try_from(&figure.period).ok());
-        for (period, value) in self.0 {
-            if last.map(Period::next) != Some(period) {
-                return Err(Error::Invalid {
-                    field: "periods",
-                    vi: "phải nối tiếp kỳ số liệu cuối cùng, không bỏ kỳ nào",
-                    en: "must follow the last figure one by one",
-                });
+    /// Leaves out what is supposed for periods that have been reported since; nothing if that is all.
+    fn remaining(mut self, basis: &Basis) -> Option<Self> {
+        let last = last(basis);
+        self.figures
+            .retain(|(period, _)| last.is_none_or(|last| *period > last));
+        (!self.figures.is_empty() || !self.moves.is_empty()).then_some(self)
+    }
+
+    /// Adds what is supposed to a basis, as if it had been reported; `parts` are the forecasts of the units moved.
+    fn suppose(&self, basis: &mut Basis, parts: &HashMap<Uuid, pb::Forecast>) -> Result<(), Error> {
+        for (period, value) in &self.figures {
+            if last(basis).map(Period::next) != Some(*period) {
+                return Err(invalid(
+                    "periods",
+                    "phải nối tiếp kỳ số liệu cuối cùng, không bỏ kỳ nào",
+                    "must follow the last figure one by one",
+                ));
             }
-            last = Some(period);
             let mut figure = Observation {
-                period: Some(period.into()),
-                value,
+                period: Some((*period).into()),
+                value: value.clone(),
                 ..Default::default()
             };
             figure.set_vintage(Vintage::Estimate);
             basis.history.push(figure);
         }
+        let Some(last) = last(basis) else {
+            return Ok(());
+        };
+        for (unit, percent) in &self.moves {
+            let part = parts.get(unit).ok_or_else(|| {
+                invalid(
+                    "moved_unit_ids",
+                    "phải là các đơn vị có số liệu cộng lại thành chuỗi này",
+                    "must be units whose figures add up to this series",
+                )
+            })?;
+            for point in &part.points {
+                let ahead = Period::try_from(&point.period).map(|p| p.index() - last.index() - 1);
+                let ahead = ahead.ok().and_then(|ahead| usize::try_from(ahead).ok());
+                let (Some(ahead), Ok(mean)) = (ahead, point.mean.parse::<f64>()) else {
+                    continue;
+                };
+                if basis.moved.len() <= ahead {
+                    basis.moved.resize(ahead + 1, 0.0);
+                }
+                basis.moved[ahead] += mean * percent / 100.0;
+            }
+        }
         Ok(())
     }
+}
+
+fn last(basis: &Basis) -> Option<Period> {
+    let last = basis.history.last()?;
+    Period::try_from(&last.period).ok()
+}
+
+/// A series within a scope, ready for suppositions.
+pub struct Stage {
+    basis: Basis,
+    terms: Terms,
+    parts: HashMap<Uuid, pb::Forecast>,
+}
+
+impl Stage {
+    /// Loads a series, and the forecasts of the units below it that are moved.
+    pub async fn load(
+        base: &Base,
+        scope: &Scope,
+        series: Key,
+        scenarios: &[&Scenario],
+    ) -> Result<Self, Error> {
+        // Known within the scope?
+        board::forecast(&base.db, scope, series.0, series.1).await?;
+        let found = recompute::basis(base, series).await;
+        let (basis, terms) = found
+            .map_err(chassis::internal)?
+            .ok_or(Error::NotFound(series.0, series.1))?;
+        let units = scenarios
+            .iter()
+            .flat_map(|one| one.moves.iter().map(|(unit, _)| *unit));
+        let units: Vec<Uuid> = units.collect();
+        let parts = match units.is_empty() {
+            true => HashMap::new(),
+            false => board::forecasts_of_parts(&base.db, scope, series, &units).await?,
+        };
+        Ok(Self {
+            basis,
+            terms,
+            parts,
+        })
+    }
+
+    /// Assesses the series as if things were as supposed.
+    pub fn play(&self, scenario: &Scenario) -> Result<Assessed, Error> {
+        let mut basis = self.basis.clone();
+        scenario.suppose(&mut basis, &self.parts)?;
+        Ok(assess(&basis, &self.terms))
+    }
+}
+
+/// A scenario as it is kept.
+struct Row {
+    id: Uuid,
+    name: String,
+    principal_id: String,
+    create_time: DateTime<Utc>,
+    periods: Vec<String>,
+    values: Vec<String>,
+    moved_unit_ids: Vec<Uuid>,
+    moved_percents: Vec<f64>,
+}
+
+impl Row {
+    fn scenario(&self) -> Scenario {
+        let period =
+            |(period, value): (&String, &String)| Some((period.parse().ok()?, value.clone()));
+        Scenario {
+            figures: self
+                .periods
+                .iter()
+                .zip(&self.values)
+                .filter_map(period)
+                .collect(),
+            moves: (self.moved_unit_ids.iter().copied())
+                .zip(self.moved_percents.iter().copied())
+                .collect(),
+        }
+    }
+}
+
+impl From<Row> for pb::Scenario {
+    fn from(row: Row) -> Self {
+        Self {
+            id: row.id.to_string(),
+            name: row.name,
+            principal_id: row.principal_id,
+            create_time: Some(chassis::parse::timestamp(row.create_time)),
+            periods: row.periods,
+            values: row.values,
+            moved_unit_ids: row.moved_unit_ids.iter().map(Uuid::to_string).collect(),
+            moved_percents: row.moved_percents,
+            assessment: None,
+        }
+    }
+}
+
+/// A scenario's name.
+pub fn name(text: &str) -> Result<String, Error> {
+    let name = text.trim();
+    let is_fit = (1..=100).contains(&name.chars().count()) && !name.contains(char::is_control);
+    is_fit.then(|| name.to_owned()).ok_or_else(|| {
+        invalid(
+            "name",
+            "phải có 1 đến 100 ký tự, không có ký tự điều khiển",
+            "must have 1 to 100 characters, no control characters",
+        )
+    })
+}
+
+/// Keeps a scenario under a name.
+pub async fn keep(
+    tx: &mut PgConnection,
+    series: Key,
+    principal: &str,
+    name: &str,
+    texts: Texts<'_>,
+) -> Result<pb::Scenario, Error> {
+    let units = texts.moved_unit_ids.iter();
+    let units: Vec<Uuid> = units.filter_map(|unit| unit.parse().ok()).collect();
+    let row = sqlx::query_as!(
+        Row,
+        r#"INSERT INTO scenario (id, indicator_id, unit_id, principal_id, name, periods, "values", moved_unit_ids,
+            moved_percents)
+        SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9 WHERE $10 > (
+            SELECT count(*) FROM scenario
+            WHERE indicator_id = $2 AND unit_id = $3 AND principal_id = $4 AND name <> $5)
+        ON CONFLICT (indicator_id, unit_id, principal_id, name) DO UPDATE SET periods = excluded.periods,
+            "values" = excluded."values", moved_unit_ids = excluded.moved_unit_ids,
+            moved_percents = excluded.moved_percents, create_time = now()
+        RETURNING id, name, principal_id, create_time, periods, "values", moved_unit_ids, moved_percents"#,
+        Uuid::now_v7(),
+        series.0,
+        series.1,
+        principal,
+        name,
+        texts.periods,
+        texts.values,
+        &units,
+        texts.moved_percents,
+        KEPT
+    );
+    let row = row.fetch_optional(tx).await?;
+    Ok(row.ok_or(Error::TooManyScenarios)?.into())
+}
+
+/// The scenarios of a series, newest first, each with what would come of it.
+pub async fn list(base: &Base, scope: &Scope, series: Key) -> Result<Vec<pb::Scenario>, Error> {
+    let rows = sqlx::query_as!(
+        Row,
+        r#"SELECT id, name, principal_id, create_time, periods, "values", moved_unit_ids, moved_percents FROM scenario
+        WHERE indicator_id = $1 AND unit_id = $2 ORDER BY create_time DESC, id DESC LIMIT $3"#,
+        series.0,
+        series.1,
+        LISTED
+    );
+    let rows = rows.fetch_all(&base.db).await?;
+    let scenarios: Vec<Scenario> = rows.iter().map(Row::scenario).collect();
+    let stage = Stage::load(base, scope, series, &scenarios.iter().collect::<Vec<_>>()).await?;
+    let played = tokio::task::spawn_blocking(move || {
+        let play = |scenario: Scenario| {
+            let scenario = scenario.remaining(&stage.basis)?;
+            stage.play(&scenario).ok()?.item.assessment
+        };
+        scenarios.into_iter().map(play).collect::<Vec<_>>()
+    });
+    let played = played.await.map_err(chassis::internal)?;
+    let kept = rows
+        .into_iter()
+        .zip(played)
+        .map(|(row, assessment)| pb::Scenario {
+            assessment,
+            ..row.into()
+        });
+    Ok(kept.collect())
+}
+
+/// Deletes a scenario of a person, if it is there.
+pub async fn delete(db: impl PgExecutor<'_>, id: Uuid, principal: &str) -> Result<(), Error> {
+    sqlx::query!(
+        "DELETE FROM scenario WHERE id = $1 AND principal_id = $2",
+        id,
+        principal
+    )
+    .execute(db)
+    .await?;
+    Ok(())
 }

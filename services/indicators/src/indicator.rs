@@ -10,7 +10,7 @@ use proto::{
     period::{Period, per_year},
 };
 use rust_decimal::Decimal;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use sqlx::{PgConnection, PgExecutor, types::Json};
 use uuid::Uuid;
 
@@ -68,8 +68,77 @@ pub struct Indicator {
     pub source: String,
     /// How many days after a period's end its figure is due; 0 in an import for what is usual.
     pub report_days: i16,
+    /// Where its figures stop being comparable with those before, in order of time.
+    pub breaks: Json<Vec<Break>>,
     /// Number of this version.
     pub version: i32,
+}
+
+/// A break in comparability.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct Break {
+    /// The first period of the new kind.
+    period: String,
+    /// Only in this unit.
+    unit_id: Option<Uuid>,
+    /// Why, in Vietnamese.
+    reason_vi: String,
+    /// Why, in English.
+    reason_en: String,
+}
+
+impl Break {
+    fn read(
+        directory: &Directory,
+        frequency: i32,
+        message: &pb::SeriesBreak,
+    ) -> Result<Self, Error> {
+        let period = Period::try_from(&message.period).ok();
+        let period = period.filter(|period| i32::from(period.frequency()) == frequency);
+        let period = period.ok_or_else(|| {
+            Error::invalid(
+                "period",
+                "phải là một kỳ báo cáo của chỉ tiêu",
+                "must be a period of the indicator's frequency",
+            )
+        })?;
+        let unit = Some(&message.unit_id).filter(|id| !id.is_empty());
+        let unit = unit
+            .map(|id| parse::unit(directory, "unit_id", id))
+            .transpose()?;
+        Ok(Self {
+            period: period.to_string(),
+            unit_id: unit.map(|unit| unit.0),
+            reason_vi: parse::text("reason_vi", &message.reason_vi, 1, 500)?.to_owned(),
+            reason_en: parse::text("reason_en", &message.reason_en, 1, 500)?.to_owned(),
+        })
+    }
+
+    /// Reads all of an indicator, in order of time.
+    fn read_all(directory: &Directory, message: &pb::Indicator) -> Result<Vec<Self>, Error> {
+        if message.breaks.len() > 50 {
+            return Err(Error::invalid("breaks", "tối đa 50", "must be at most 50"));
+        }
+        let breaks = message.breaks.iter().enumerate().map(|(at, one)| {
+            Self::read(directory, message.frequency, one)
+                .map_err(|error| error.of_entry("breaks", at))
+        });
+        let mut breaks = breaks.collect::<Result<Vec<_>, _>>()?;
+        breaks.sort_by(|one, other| one.period.cmp(&other.period));
+        Ok(breaks)
+    }
+}
+
+impl From<Break> for pb::SeriesBreak {
+    fn from(one: Break) -> Self {
+        let period = one.period.parse::<Period>().ok();
+        Self {
+            period: period.map(Into::into),
+            unit_id: one.unit_id.map(|id| id.to_string()).unwrap_or_default(),
+            reason_vi: one.reason_vi,
+            reason_en: one.reason_en,
+        }
+    }
 }
 
 impl Indicator {
@@ -154,6 +223,7 @@ impl Indicator {
                 .ok_or_else(|| {
                     Error::invalid("report_days", "phải từ 1 đến 366", "must be 1 to 366")
                 })?,
+            breaks: Json(Break::read_all(directory, message)?),
             version: 1,
         };
         if let (Some(minimum), Some(maximum)) = (indicator.minimum, indicator.maximum)
@@ -200,6 +270,7 @@ impl From<Indicator> for pb::Indicator {
             weight: indicator.weight,
             groups: indicator.groups,
             source: indicator.source,
+            breaks: indicator.breaks.0.into_iter().map(Into::into).collect(),
             version: indicator.version,
         }
     }
@@ -211,10 +282,10 @@ pub async fn get(db: impl PgExecutor<'_>, id_or_code: &str) -> Result<Indicator,
     let id = Uuid::parse_str(id_or_code).ok();
     sqlx::query_as!(
         Indicator,
-        "SELECT id, code, name_vi, name_en, field_code, field_vi, field_en, measure_vi, measure_code, frequency,
+        r#"SELECT id, code, name_vi, name_en, field_code, field_vi, field_en, measure_vi, measure_code, frequency,
             direction, aggregation, weight, year_rule, kind, groups, owner_unit_id, decimals, minimum, maximum,
-            source, report_days, version
-        FROM indicator WHERE id = $1 OR code = $2",
+            source, report_days, breaks AS "breaks: _", version
+        FROM indicator WHERE id = $1 OR code = $2"#,
         id,
         id_or_code
     )
@@ -227,10 +298,10 @@ pub async fn get(db: impl PgExecutor<'_>, id_or_code: &str) -> Result<Indicator,
 pub async fn get_all(db: impl PgExecutor<'_>, ids: &[Uuid]) -> Result<Vec<Indicator>, Error> {
     let indicators = sqlx::query_as!(
         Indicator,
-        "SELECT id, code, name_vi, name_en, field_code, field_vi, field_en, measure_vi, measure_code, frequency,
+        r#"SELECT id, code, name_vi, name_en, field_code, field_vi, field_en, measure_vi, measure_code, frequency,
             direction, aggregation, weight, year_rule, kind, groups, owner_unit_id, decimals, minimum, maximum,
-            source, report_days, version
-        FROM indicator WHERE id = ANY($1)",
+            source, report_days, breaks AS "breaks: _", version
+        FROM indicator WHERE id = ANY($1)"#,
         ids
     );
     Ok(indicators.fetch_all(db).await?)
@@ -249,15 +320,15 @@ pub async fn list(
     };
     let indicators = sqlx::query_as!(
         Indicator,
-        "SELECT id, code, name_vi, name_en, field_code, field_vi, field_en, measure_vi, measure_code, frequency,
+        r#"SELECT id, code, name_vi, name_en, field_code, field_vi, field_en, measure_vi, measure_code, frequency,
             direction, aggregation, weight, year_rule, kind, groups, owner_unit_id, decimals, minimum, maximum,
-            source, report_days, version
+            source, report_days, breaks AS "breaks: _", version
         FROM indicator
         WHERE ($1::text IS NULL OR field_code = $1)
             AND ($2::text IS NULL OR $2 = ANY(groups))
             AND ($3::text IS NULL OR position(fold($3) IN fold(concat_ws(' ', code, name_vi, name_en))) > 0)
             AND ($4::text IS NULL OR code > $4)
-        ORDER BY code LIMIT $5",
+        ORDER BY code LIMIT $5"#,
         given("field_code", &request.field_code)?,
         given("group", &request.group)?,
         given("query", &request.query)?,
@@ -303,34 +374,37 @@ pub async fn import(
     demand_kept_frequencies(tx, indicators).await?;
     let changed = sqlx::query_as!(
         Indicator,
-        "INSERT INTO indicator AS i (id, code, name_vi, name_en, field_code, field_vi, field_en, measure_vi,
+        r#"INSERT INTO indicator AS i (id, code, name_vi, name_en, field_code, field_vi, field_en, measure_vi,
             measure_code, frequency, direction, aggregation, weight, year_rule, kind, groups, owner_unit_id, decimals,
-            minimum, maximum, source, report_days)
+            minimum, maximum, source, report_days, breaks)
         SELECT id, code, name_vi, name_en, field_code, field_vi, field_en, measure_vi, measure_code, frequency,
             direction, aggregation, weight, year_rule, kind, groups, owner_unit_id, decimals, minimum, maximum, source,
-            coalesce(nullif(report_days, 0), (SELECT r.report_days FROM report_rule r WHERE r.frequency = d.frequency))
+            coalesce(nullif(report_days, 0), (SELECT r.report_days FROM report_rule r WHERE r.frequency = d.frequency)),
+            breaks
         FROM jsonb_to_recordset($1) AS d (id uuid, code text, name_vi text, name_en text, field_code text,
             field_vi text, field_en text, measure_vi text, measure_code text, frequency text, direction text,
             aggregation text, weight text, year_rule text, kind text, groups text[], owner_unit_id uuid,
-            decimals smallint, minimum numeric, maximum numeric, source text, report_days smallint)
+            decimals smallint, minimum numeric, maximum numeric, source text, report_days smallint,
+            breaks jsonb)
         ON CONFLICT (code) DO UPDATE SET name_vi = excluded.name_vi, name_en = excluded.name_en,
             field_code = excluded.field_code, field_vi = excluded.field_vi, field_en = excluded.field_en,
             measure_vi = excluded.measure_vi, measure_code = excluded.measure_code, frequency = excluded.frequency,
             direction = excluded.direction, aggregation = excluded.aggregation, weight = excluded.weight,
             year_rule = excluded.year_rule, kind = excluded.kind, groups = excluded.groups,
             owner_unit_id = excluded.owner_unit_id, decimals = excluded.decimals, minimum = excluded.minimum,
-            maximum = excluded.maximum, source = excluded.source, report_days = excluded.report_days, version = i.version + 1
+            maximum = excluded.maximum, source = excluded.source, report_days = excluded.report_days,
+            breaks = excluded.breaks, version = i.version + 1
         WHERE (i.name_vi, i.name_en, i.field_code, i.field_vi, i.field_en, i.measure_vi, i.measure_code, i.frequency,
                 i.direction, i.aggregation, i.weight, i.year_rule, i.kind, i.groups, i.owner_unit_id, i.decimals,
-                i.minimum, i.maximum, i.source, i.report_days)
+                i.minimum, i.maximum, i.source, i.report_days, i.breaks)
             IS DISTINCT FROM (excluded.name_vi, excluded.name_en, excluded.field_code, excluded.field_vi,
                 excluded.field_en, excluded.measure_vi, excluded.measure_code, excluded.frequency, excluded.direction,
                 excluded.aggregation, excluded.weight, excluded.year_rule, excluded.kind, excluded.groups,
                 excluded.owner_unit_id, excluded.decimals, excluded.minimum, excluded.maximum, excluded.source,
-                excluded.report_days)
+                excluded.report_days, excluded.breaks)
         RETURNING id, code, name_vi, name_en, field_code, field_vi, field_en, measure_vi, measure_code, frequency,
             direction, aggregation, weight, year_rule, kind, groups, owner_unit_id, decimals, minimum, maximum,
-            source, report_days, version",
+            source, report_days, breaks AS "breaks: _", version"#,
         Json(indicators) as _
     )
     .fetch_all(&mut *tx)

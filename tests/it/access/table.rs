@@ -474,6 +474,34 @@ pub const METHODS: &[Line] = &[
         }),
     ),
     line(
+        "ForecastService/SaveScenario",
+        May("forecasting.read"),
+        Thing(Figure, |things, side| {
+            let mut request = things.series_of(side);
+            request["requestId"] = json!(e2e::request_id());
+            request["name"] = json!("a good month");
+            request["periods"] = json!([e2e::month(0)]);
+            request["values"] = json!(["91.5"]);
+            request
+        }),
+    ),
+    line(
+        "ForecastService/ListScenarios",
+        May("forecasting.read"),
+        Thing(Figure, Things::series_of),
+    ),
+    line(
+        "ForecastService/DeleteScenario",
+        May("forecasting.read"),
+        Whole(|| json!({"id": e2e::request_id()})),
+    ),
+    line(
+        "ForecastService/GetOutlook",
+        May("forecasting.read"),
+        Thing(Figure, Things::series_of),
+    ),
+    whole("ForecastService/WatchRisk", May("forecasting.read")),
+    line(
         "ForecastService/GetAccuracy",
         May("forecasting.read"),
         Counted(Figure, Things::series_of, |_, _, answer| {

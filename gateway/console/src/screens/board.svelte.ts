@@ -8,6 +8,7 @@ import {
 } from "../gen/civicmesh/explanations/v1/explanations_pb";
 import { FeedbackService, type FeedbackStatistics } from "../gen/civicmesh/feedback/v1/feedback_pb";
 import { ForecastService, type RiskItem, RiskStatus } from "../gen/civicmesh/forecasting/v1/forecasting_pb";
+import { TargetAuthor } from "../gen/civicmesh/indicators/v1/indicators_pb";
 import { client, type Problem, problem } from "../lib/api";
 import { toDate } from "../lib/format";
 import { LiveTopic, live } from "../lib/live.svelte";
@@ -21,7 +22,19 @@ const MANY = 12;
 export interface BoardFilter {
   unitId: string;
   allLevels: boolean;
+  /** A set of indicators. */
+  group: string;
+  targetAuthor: TargetAuthor;
+  decisiveOnly: boolean;
 }
+
+const EVERYTHING: BoardFilter = {
+  unitId: "",
+  allLevels: false,
+  group: "",
+  targetAuthor: TargetAuthor.UNSPECIFIED,
+  decisiveOnly: false,
+};
 
 export class BoardData {
   items = new SvelteMap<string, RiskItem>();
@@ -36,7 +49,7 @@ export class BoardData {
   problem = $state.raw<Problem>();
   newRed = $state("");
   #turn = 0;
-  #filter: BoardFilter = { unitId: "", allLevels: false };
+  #filter = EVERYTHING;
   #risks = client(ForecastService);
   #explanations = client(ExplanationService);
 
@@ -140,12 +153,13 @@ export class BoardData {
   }
 
   async #list(more: { indicatorId?: string }): Promise<RiskItem[]> {
-    const { unitId, allLevels } = this.#filter;
+    const { unitId, allLevels, ...filter } = this.#filter;
     const found: RiskItem[] = [];
     let pageToken = "";
     do {
       const page = await this.#risks.listRiskItems({
         ...more,
+        ...filter,
         unitId,
         cityLevelOnly: !unitId && !allLevels,
         pageSize: 500,

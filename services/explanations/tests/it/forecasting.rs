@@ -101,6 +101,43 @@ impl forecast_service_server::ForecastService for Board {
         Err(Status::unimplemented("not asked for"))
     }
 
+    type WatchRiskStream = tokio_stream::Empty<Result<pb::WatchRiskResponse, Status>>;
+
+    async fn watch_risk(
+        &self,
+        _: Request<pb::WatchRiskRequest>,
+    ) -> Result<Response<Self::WatchRiskStream>, Status> {
+        Err(Status::unimplemented("not asked for"))
+    }
+
+    async fn get_outlook(
+        &self,
+        _: Request<pb::GetOutlookRequest>,
+    ) -> Result<Response<pb::Outlook>, Status> {
+        Err(Status::unimplemented("not asked for"))
+    }
+
+    async fn save_scenario(
+        &self,
+        _: Request<pb::SaveScenarioRequest>,
+    ) -> Result<Response<pb::Scenario>, Status> {
+        Err(Status::unimplemented("not asked for"))
+    }
+
+    async fn list_scenarios(
+        &self,
+        _: Request<pb::ListScenariosRequest>,
+    ) -> Result<Response<pb::ListScenariosResponse>, Status> {
+        Err(Status::unimplemented("not asked for"))
+    }
+
+    async fn delete_scenario(
+        &self,
+        _: Request<pb::DeleteScenarioRequest>,
+    ) -> Result<Response<pb::DeleteScenarioResponse>, Status> {
+        Err(Status::unimplemented("not asked for"))
+    }
+
     async fn try_scenario(
         &self,
         _: Request<pb::TryScenarioRequest>,

@@ -5,6 +5,7 @@
 //!   thousands of other series (`learned`), and draws sample paths from calibrated ranges (`marginal`).
 //! - [`outturn`] turns the year so far and the paths into the year-end figure, [`probability`] that into the chance of
 //!   meeting a target, [`required_pace`] says what the rest of the year must bring, [`status`] gives the colour.
+//! - [`course`] is how the year could still end elsewhere, [`Excess`] makes units and their whole add up.
 //! - [`anomaly`] judges a new value before it is accepted.
 //!
 //! Numbers are `f64` here: these are statistics, not amounts.
@@ -15,7 +16,9 @@ mod calendar;
 mod ces;
 mod chance;
 mod coarse;
+mod course;
 mod features;
+mod hierarchy;
 mod learned;
 mod lunar;
 mod marginal;
@@ -35,12 +38,15 @@ mod theta;
 
 pub use anomaly::{Anomaly, SUSPICIOUS, Suspicion, anomaly};
 pub use calendar::holiday_shares;
+pub use course::course;
+pub use hierarchy::{Excess, Member};
 pub use lunar::lunar_new_years;
 pub use member::MEMBER_NAMES;
 pub use outturn::{
     Bounds, NoPace, Outturn, Pace, Rule, Target, Unknowable, outturn, probability, required_pace,
 };
 pub use pool::{Basis, Forecast, Interval, forecast};
+pub use season::seasonal_factors;
 pub use series::{Seasonality, Series, Unforecastable};
 pub use status::{Evidence, Status, Thresholds, status};
 pub use study::{Study, study};

@@ -102,7 +102,8 @@ impl Target {
         low.is_none_or(|low| figure >= low) && high.is_none_or(|high| figure <= high)
     }
 
-    fn bounds(self) -> Bounds {
+    /// The bounds it sets.
+    pub fn bounds(self) -> Bounds {
         match self {
             Target::AtLeast(low) => Bounds {
                 low: Some(low),

@@ -5,6 +5,17 @@ use super::series::Series;
 /// The largest seasonal factor, as a logarithm: beyond it, values overflow rather than mean anything.
 const LARGEST_FACTOR: f64 = 10.0;
 
+/// The seasonal factors of a series, the first for its first value, to be lent to a shorter one; nothing with less than
+/// two years, or where a value is not positive.
+pub fn seasonal_factors(series: &Series) -> Option<Vec<f64>> {
+    if !series.all(|x| x > 0.0) {
+        return None;
+    }
+    let (indices, _) = series.map(f64::ln).seasonal_indices(true)?;
+    let factor = |index: &f64| index.clamp(-LARGEST_FACTOR, LARGEST_FACTOR).exp();
+    Some(indices.iter().map(factor).collect())
+}
+
 /// A seasonally adjusted series and how to undo it.
 #[derive(Clone)]
 pub(super) struct Adjusted {

@@ -214,3 +214,54 @@ async fn accuracy_is_cut_to_the_scope(db: PgPool) {
         assert_eq!(refused(answer), invalid(field));
     }
 }
+
+#[sqlx::test]
+async fn what_stands_is_kept_as_made_at_the_time(db: PgPool) {
+    let setting = Setting::new(db).await;
+    let up = indicator("UP", "T04", setting.finance);
+    let figures = about_hundred(&up, setting.city, 36, 0);
+    setting.feed(&up, &[], &figures).await;
+    hindcast(&setting, &up).await;
+    // As a release left it that kept no predictions yet.
+    for statement in [
+        "DELETE FROM prediction",
+        "UPDATE assessment SET is_hindcast = false, update_time = now() - interval '1 minute'",
+    ] {
+        sqlx::query(statement).execute(&setting.db).await.unwrap();
+    }
+    until(async || {
+        let made: Vec<(String, bool)> = sqlx::query_as(
+            "SELECT origin, is_hindcast FROM prediction ORDER BY origin DESC LIMIT 2",
+        )
+        .fetch_all(&setting.db)
+        .await
+        .unwrap();
+        let month = |back: i32| this_month().plus(-back).to_string();
+        (made == [(month(1), false), (month(2), true)]).then_some(())
+    })
+    .await;
+}
+
+#[sqlx::test]
+async fn what_an_earlier_model_made_is_made_anew(db: PgPool) {
+    let setting = Setting::new(db).await;
+    let up = indicator("UP", "T04", setting.finance);
+    let figures = about_hundred(&up, setting.city, 36, 0);
+    setting.feed(&up, &[], &figures).await;
+    setting.assessed(&up, setting.city).await;
+    setting.queue_is_empty().await;
+    sqlx::query("UPDATE assessment SET model_version = 0, forecast = ''")
+        .execute(&setting.db)
+        .await
+        .unwrap();
+    until(async || {
+        let made: i64 = sqlx::query_scalar(
+            "SELECT count(*) FROM assessment WHERE model_version > 0 AND forecast <> ''",
+        )
+        .fetch_one(&setting.db)
+        .await
+        .unwrap();
+        (made == 1).then_some(())
+    })
+    .await;
+}

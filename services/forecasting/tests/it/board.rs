@@ -1,10 +1,10 @@
 use proto::{
     forecasting::v1::{self as pb, RiskStatus},
-    indicators::v1::Direction,
+    indicators::v1::{Direction, TargetAuthor},
 };
 use sqlx::PgPool;
 
-use crate::{Setting, about_hundred, by, indicator, invalid, refused, target};
+use crate::{Setting, about_hundred, by, indicator, invalid, refused, target, this_month};
 
 /// A red of Finance, a green of Health, a grey of Finance, a green of the ward in the field of Health, a late one of
 /// the ward.
@@ -112,6 +112,90 @@ async fn the_board_is_filtered(db: PgPool) {
         codes(&setting, &setting.leader, owner).await,
         ["3 RED", "1 GREY"]
     );
+}
+
+#[sqlx::test]
+async fn the_board_is_filtered_by_sets_and_plans(db: PgPool) {
+    let setting = Setting::new(db).await;
+    let lines = [
+        (
+            "1 EVEN",
+            &["GOV", "QD05"][..],
+            TargetAuthor::Government,
+            "1200",
+        ),
+        ("2 RED", &["GOV"], TargetAuthor::Council, "1500"),
+        ("3 GREEN", &[], TargetAuthor::City, "900"),
+    ];
+    for (code, groups, author, value) in lines {
+        let mut one = indicator(code, "T04", setting.finance);
+        one.groups = groups.iter().map(|group| (*group).to_owned()).collect();
+        let figures = about_hundred(&one, setting.city, 36, 0);
+        let mut plan = target(&one, setting.city, value);
+        plan.set_author(author);
+        setting.feed(&one, &[plan], &figures).await;
+        setting.assessed(&one, setting.city).await;
+    }
+    let year = this_month().year();
+    let none: &[&str] = &[];
+    for (request, found) in [
+        (
+            pb::ListRiskItemsRequest {
+                group: "GOV".to_owned(),
+                ..Default::default()
+            },
+            &["1 EVEN", "2 RED"][..],
+        ),
+        (
+            pb::ListRiskItemsRequest {
+                target_author: TargetAuthor::Council.into(),
+                ..Default::default()
+            },
+            &["2 RED"],
+        ),
+        (
+            pb::ListRiskItemsRequest {
+                target_period: year.to_string(),
+                group: "QD05".to_owned(),
+                ..Default::default()
+            },
+            &["1 EVEN"],
+        ),
+        (
+            pb::ListRiskItemsRequest {
+                target_period: (year - 1).to_string(),
+                ..Default::default()
+            },
+            none,
+        ),
+        (
+            pb::ListRiskItemsRequest {
+                decisive_only: true,
+                ..Default::default()
+            },
+            &["1 EVEN"],
+        ),
+    ] {
+        let mut listed = codes(&setting, &setting.leader, request.clone()).await;
+        listed.sort();
+        assert_eq!(listed, found, "{request:?}");
+        let counted = pb::GetRiskSummaryRequest {
+            group: request.group,
+            target_author: request.target_author,
+            target_period: request.target_period,
+            decisive_only: request.decisive_only,
+            ..Default::default()
+        };
+        let counted = by(&setting.leader, counted);
+        let summary = setting.client().get_risk_summary(counted).await.unwrap();
+        let count: i32 = summary
+            .into_inner()
+            .counts
+            .iter()
+            .map(|one| one.count)
+            .sum();
+        assert_eq!(usize::try_from(count).unwrap(), found.len());
+    }
 }
 
 #[sqlx::test]

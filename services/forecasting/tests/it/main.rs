@@ -6,6 +6,8 @@ mod assessment;
 mod board;
 mod check;
 mod forecast;
+mod hierarchy;
+mod outlook;
 mod queue;
 mod scenario;
 mod speed;
@@ -39,6 +41,7 @@ pub struct Setting {
     pub db: PgPool,
     pub city: Uuid,
     pub finance: Uuid,
+    pub health: Uuid,
     pub ward: Uuid,
     pub leader: String,
     pub admin: String,
@@ -56,13 +59,14 @@ impl Setting {
         let health = city.unit("D-HLT", UnitKind::Department, Some(root));
         let ward = city.unit("26740", UnitKind::Ward, Some(root));
         city.role("reader", &["forecasting.read"]);
+        city.role("leader", &["forecasting.read", "explanations.read"]);
         city.role("admin", &["forecasting.read", "forecasting.configure"]);
         let mut person = |name: &str, role: &str, unit, fields: &[&str]| {
             let id = city.person(name, unit);
             city.grant(&id, role, unit, fields);
             id
         };
-        let leader = person("Leader", "reader", root, &[]);
+        let leader = person("Leader", "leader", root, &[]);
         let admin = person("Admin", "admin", root, &[]);
         let ward_admin = person("Ward admin", "admin", ward, &[]);
         let finance_head = person("Finance head", "reader", finance, &[]);
@@ -80,6 +84,7 @@ impl Setting {
             db,
             city: root,
             finance,
+            health,
             ward,
             leader,
             admin,
@@ -148,6 +153,30 @@ impl Setting {
             (left == 0).then_some(())
         })
         .await;
+    }
+
+    /// Waits until nothing is queued and all wholes are added up.
+    pub async fn is_settled(&self) {
+        until(async || {
+            let left: i64 = sqlx::query_scalar(
+                "SELECT (SELECT count(*) FROM recompute)
+                    + (SELECT count(*) FROM assessment WHERE NOT is_added_up)",
+            )
+            .fetch_one(&self.db)
+            .await
+            .unwrap();
+            (left == 0).then_some(())
+        })
+        .await;
+    }
+
+    pub async fn outlook(&self, person: &str, indicator: &Indicator, unit: Uuid) -> pb::Outlook {
+        let request = pb::GetOutlookRequest {
+            indicator_id: indicator.id.clone(),
+            unit_id: unit.to_string(),
+        };
+        let answer = self.client().get_outlook(by(person, request)).await;
+        answer.unwrap().into_inner()
     }
 
     /// How many facts were stated so far.

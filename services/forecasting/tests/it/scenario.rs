@@ -18,6 +18,7 @@ async fn supposed_figures_move_the_probability_and_are_not_kept(db: PgPool) {
         unit_id: setting.city.to_string(),
         periods: vec![this_month().to_string()],
         values: vec![value.to_owned()],
+        ..Default::default()
     };
     let status = async |value: &str| {
         let tried = setting
