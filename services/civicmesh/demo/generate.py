@@ -753,6 +753,37 @@ def ward_observations(indicators, wards):
     return out
 
 
+WARD_FLOWS = ["HCM.03.03"]                                                      # amounts that are counted ward by ward
+
+
+def ward_shares(code, wards):
+    """A ward's usual share of the city's amount."""
+    weights = {ward: rng("share", code, ward).lognormvariate(0, 0.8) for ward in sorted(wards)}
+    total = sum(weights.values())
+    return {ward: weight / total for ward, weight in weights.items()}
+
+
+def divide(amount, weights):
+    """Whole numbers in proportion to weights that add up to the amount."""
+    total = sum(weights.values())
+    exact = {ward: amount * weight / total for ward, weight in weights.items()}
+    out = {ward: math.floor(x) for ward, x in exact.items()}
+    for ward in sorted(exact, key=lambda w: (out[w] - exact[w], w))[:amount - sum(out.values())]:
+        out[ward] += 1
+    return out
+
+
+def ward_flows(city, wards):
+    """The city's figures since the reform, divided among the wards: they add up to them, version by version."""
+    out = []
+    for code, unit, period, vintage, value, when, _, _ in city:
+        if code in WARD_FLOWS and unit == CITY and period >= "2025-07":
+            month = {w: share * math.exp(rng("flow", code, w, period).gauss(0, 0.2)) for w, share in ward_shares(code, wards).items()}
+            for ward, part in divide(int(value), month).items():
+                out.append((code, ward, period, vintage, str(part), when, f"{MADE_UP}, the ward's part of the city's figure", 1))
+    return out
+
+
 # ---- targets ---------------------------------------------------------------------------------
 
 # What the city plans for 2025, 2026 and 2027, for what is reported within the year. r, o, g: what the forecasting service makes
@@ -868,6 +899,12 @@ def targets(indicators, wards):
                 out.append((code, ward, str(year), "city", "base", "ge", f"{wanted:.2f}", "", f"{MADE_UP}, one value for every ward", 1))
             for ward in rng("own", code).sample(sorted(wards), 12):
                 out.append((code, ward, str(year), "unit", "stretch", "ge", f"{wanted + 1:.2f}", "", f"{MADE_UP}, registered by the ward", 1))
+    for code in WARD_FLOWS:
+        for year in (2026, 2027):
+            plan, i = base[code, year][0], indicators[code]
+            parts = {w: share * math.exp(rng("plan", code, w, year).gauss(0, 0.1)) for w, share in ward_shares(code, wards).items()}
+            for ward, part in divide(int(plan), parts).items():
+                out.append((code, ward, str(year), "city", "base", comparators[i.direction], str(part), "", f"{MADE_UP}, the ward's part of the city's plan", 1))
     return out
 
 
@@ -1190,8 +1227,9 @@ def main():
     indicators = load_indicators(sources)
     write_indicators(indicators)
     printed = printed_observations(sources, indicators)
-    parts = [printed, national_observations(sources, indicators), made_up_observations(indicators, printed), ward_observations(indicators, shapes)]
-    print("  printed, national, made up, wards:", [len(p) for p in parts])
+    made_up = made_up_observations(indicators, printed)
+    parts = [printed, national_observations(sources, indicators), made_up, ward_observations(indicators, shapes), ward_flows(made_up, shapes)]
+    print("  printed, national, made up, rates of wards, amounts of wards:", [len(p) for p in parts])
     write("observations.csv", "indicator,unit_key,period,vintage,value,known_time,source,illustrative",
           sorted((o for p in parts for o in p), key=lambda o: (o[0], len(o[1]), o[1], o[2], o[5], o[3])))
     write("targets.csv", "indicator,unit_key,period,author,kind,comparator,value,value_high,source,illustrative", targets(indicators, shapes))

@@ -9,7 +9,8 @@ use e2e::{Browser, City, Http, Watch, eventually, median};
 use proto::{
     calendar::v1::Period,
     forecasting::v1::{
-        ListRiskItemsRequest, RiskStatus, forecast_service_client::ForecastServiceClient,
+        ListRiskItemsRequest, RiskItem, RiskStatus, WatchRiskRequest, WatchRiskResponse,
+        forecast_service_client::ForecastServiceClient,
     },
     gateway::v1::{LiveTopic, WatchRequest},
     indicators::v1::{
@@ -18,7 +19,7 @@ use proto::{
     },
 };
 use serde_json::{Value, json};
-use tonic::Code;
+use tonic::{Code, Streaming};
 
 use super::{World, fields, indicator, reason, request};
 
@@ -39,6 +40,8 @@ pub async fn follows_figures(city: &City, world: &World) {
     let leader = city.browser("chairman").await;
     is_filled(&leader.http).await;
     let mut live = watch(&leader).await;
+    let mut told = watch_risk(city, "chairman", &world.city).await;
+    let mut told_ward = watch_risk(city, "saigon.head", "").await;
     let mut measured = Vec::new();
     for figure in FIGURES {
         measured.push(approval_reaches_the_board(city, world, &leader, &mut live, figure).await);
@@ -48,7 +51,36 @@ pub async fn follows_figures(city: &City, world: &World) {
         median(measured.clone())
     );
     assert!(median(measured) <= Duration::from_secs(2));
+    // Over gRPC as well, and to a ward only what is its own.
+    for (code, ..) in FIGURES {
+        let is_it = |item: &RiskItem| item.indicator.as_ref().is_some_and(|one| one.code == code);
+        while !change(&mut told).await.as_ref().is_some_and(is_it) {}
+    }
+    while let Some(item) = change(&mut told_ward).await {
+        assert_ne!(item.unit_id, world.city);
+    }
     the_worst_comes_first(city).await;
+}
+
+/// Follows the changes of the board over gRPC, those of a unit and below it if one is named.
+async fn watch_risk(city: &City, login: &str, unit_id: &str) -> Streaming<WatchRiskResponse> {
+    let mut rpc = ForecastServiceClient::new(city.rpc(login).await);
+    let request = WatchRiskRequest {
+        unit_id: unit_id.to_owned(),
+        city_level_only: !unit_id.is_empty(),
+        ..Default::default()
+    };
+    let mut stream = rpc.watch_risk(request).await.unwrap().into_inner();
+    let first = stream.message().await.unwrap().unwrap();
+    assert_eq!(first.item, None, "a heartbeat at once");
+    stream
+}
+
+/// The next line that changed; nothing when a heartbeat comes first.
+async fn change(stream: &mut Streaming<WatchRiskResponse>) -> Option<RiskItem> {
+    let message = tokio::time::timeout(Duration::from_secs(20), stream.message());
+    let message = message.await.expect("at least heartbeats");
+    message.unwrap().unwrap().item
 }
 
 /// Waits until forecasting has heard all that the demonstration loaded: the board no longer changes.

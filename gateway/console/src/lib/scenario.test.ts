@@ -52,24 +52,26 @@ describe("what is sent", () => {
     high: `${i + 20}`,
   }));
 
+  const nothing = { periods: [], values: [], movedUnitIds: [], movedPercents: [] };
+
   it("is nothing while nothing was typed", () => {
-    expect(suppose(steps, {}, false)).toEqual({ periods: [], values: [], problems: {} });
-    expect(suppose(steps, { "2026-11": " " }, false).periods, "an emptied input").toEqual([]);
+    expect(suppose(steps, {}, [], false)).toEqual({ supposed: nothing, isEmpty: true, problems: {} });
+    expect(suppose(steps, { "2026-11": " " }, [], false).isEmpty, "an emptied input").toBe(true);
+    expect(suppose(steps, {}, [{ unitId: "a", percent: " " }], false).isEmpty, "an emptied share").toBe(true);
   });
 
   it("goes from the first period to the last one typed into, without a gap", () => {
-    expect(suppose(steps, { "2026-11": "1 234,5" }, false)).toEqual({
-      periods: ["2026-10", "2026-11"],
-      values: ["10.5", "1234.5"],
+    expect(suppose(steps, { "2026-11": "1 234,5" }, [], false)).toEqual({
+      supposed: { ...nothing, periods: ["2026-10", "2026-11"], values: ["10.5", "1234.5"] },
+      isEmpty: false,
       problems: {},
     });
-    expect(suppose(steps, { "2026-10": "7", "2026-12": "9" }, false).values).toEqual(["7", "11.5", "9"]);
+    expect(suppose(steps, { "2026-10": "7", "2026-12": "9" }, [], false).supposed.values).toEqual(["7", "11.5", "9"]);
   });
 
   it("is nothing while any number is wrong, and says which", () => {
-    const found = suppose(steps, { "2026-10": "nhiều", "2026-11": "5", "2026-12": "1.234" }, false);
-    expect(found.periods).toEqual([]);
-    expect(found.values).toEqual([]);
+    const found = suppose(steps, { "2026-10": "nhiều", "2026-11": "5", "2026-12": "1.234" }, [], false);
+    expect(found.supposed).toEqual(nothing);
     expect(found.problems).toEqual({
       "2026-10": { kind: "notANumber" },
       "2026-12": { kind: "ambiguous", thousands: "1234", decimals: "1.234" },
@@ -77,11 +79,20 @@ describe("what is sent", () => {
   });
 
   it("leaves out what was typed for a period reported meanwhile", () => {
-    expect(suppose(steps, { "2026-09": "5" }, false).periods).toEqual([]);
+    expect(suppose(steps, { "2026-09": "5" }, [], false).isEmpty).toBe(true);
+  });
+
+  it("names units that do otherwise, by shares within reason", () => {
+    const moved = (percent: string) => suppose(steps, {}, [{ unitId: "a", percent }], false);
+    expect(moved("-12,5").supposed).toEqual({ ...nothing, movedUnitIds: ["a"], movedPercents: [-12.5] });
+    expect(moved("5%").supposed.movedPercents).toEqual([5]);
+    expect(moved("-101").problems).toEqual({ a: { kind: "range" } });
+    expect(moved("1001").supposed).toEqual(nothing);
+    expect(moved("nhiều").problems).toEqual({ a: { kind: "notANumber" } });
   });
 
   it("takes a per cent sign only where the measure is per cent", () => {
-    expect(suppose(steps, { "2026-10": "5%" }, true).values).toEqual(["5"]);
-    expect(suppose(steps, { "2026-10": "5%" }, false).problems).toHaveProperty("2026-10");
+    expect(suppose(steps, { "2026-10": "5%" }, [], true).supposed.values).toEqual(["5"]);
+    expect(suppose(steps, { "2026-10": "5%" }, [], false).problems).toHaveProperty("2026-10");
   });
 });

@@ -31,32 +31,66 @@ export function openSteps(forecast: Forecast, target: Target | undefined): Step[
   return steps;
 }
 
-export interface Supposition {
+/** A unit that does better than expected by so many per cent, as typed. */
+export interface Move {
+  unitId: string;
+  percent: string;
+}
+
+/** What is sent. */
+export interface Supposed {
   periods: string[];
   values: string[];
-  /** What is wrong, by period; nothing is sent while anything is. */
-  problems: Record<string, NumberProblem>;
+  movedUnitIds: string[];
+  movedPercents: number[];
 }
+
+/** What is wrong with a text. */
+export type Wrong = NumberProblem | { kind: "range" };
+
+export interface Supposition {
+  supposed: Supposed;
+  /** Nothing is supposed. */
+  isEmpty: boolean;
+  /** What is wrong, by period or unit; nothing is sent while anything is. */
+  problems: Record<string, Wrong>;
+}
+
+const NOTHING: Supposed = { periods: [], values: [], movedUnitIds: [], movedPercents: [] };
 
 /**
  * What is supposed by what was typed, by period: everything up to the last period typed into, those before it that
- * were left alone as expected, for the periods must have no gap.
+ * were left alone as expected, for the periods must have no gap. A unit without a percentage is not moved.
  */
 export function suppose(
   steps: readonly Step[],
   typed: Readonly<Record<string, string>>,
+  moves: readonly Move[],
   isPercent: boolean,
 ): Supposition {
   const text = (step: Step) => typed[step.period]?.trim() ?? "";
   const taken = [...steps];
   while (taken.length > 0 && !text(taken[taken.length - 1] as Step)) taken.pop();
-  const values: string[] = [];
+  const supposed: Supposed = { periods: [], values: [], movedUnitIds: [], movedPercents: [] };
   const problems: Supposition["problems"] = {};
   for (const step of taken) {
     const { decimal, problem } = text(step) ? readNumber(text(step), isPercent) : { decimal: step.expected };
     if (problem) problems[step.period] = problem;
-    else values.push(decimal);
+    else {
+      supposed.periods.push(step.period);
+      supposed.values.push(decimal);
+    }
   }
-  if (values.length < taken.length) return { periods: [], values: [], problems };
-  return { periods: taken.map((step) => step.period), values, problems };
+  for (const move of moves.filter((one) => one.percent.trim())) {
+    const { decimal, problem } = readNumber(move.percent.trim(), true);
+    if (problem) problems[move.unitId] = problem;
+    else if (Number(decimal) < -100 || Number(decimal) > 1000) problems[move.unitId] = { kind: "range" };
+    else {
+      supposed.movedUnitIds.push(move.unitId);
+      supposed.movedPercents.push(Number(decimal));
+    }
+  }
+  if (Object.keys(problems).length > 0) return { supposed: NOTHING, isEmpty: true, problems };
+  const isEmpty = supposed.periods.length === 0 && supposed.movedUnitIds.length === 0;
+  return { supposed, isEmpty, problems };
 }

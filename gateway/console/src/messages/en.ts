@@ -159,6 +159,7 @@ export const en: Messages = {
     },
     author: "Plan set by",
     decisive: "Next figure decides",
+    moreFilters: "More filters",
     decisiveHint: "The next figure moves the probability of meeting the plan by 20 percentage points or more.",
     action: "Explanation",
     noRed: "No indicator is at risk",
@@ -317,7 +318,7 @@ export const en: Messages = {
     movePercent: "Above forecast (%)",
     moveAdd: "Add a unit",
     moveRemove: (name) => `Leave out ${name}`,
-    percentRange: "Must be from -100 to 1,000",
+    range: "Must be from -100 to 1,000",
     lead: (measure) =>
       `Change the figures of coming periods${measure && ` (${measure})`} to see what becomes of the probability. Pale figures are forecast; periods before one that you change are taken as forecast.`,
     fill: "Fill in a scenario",

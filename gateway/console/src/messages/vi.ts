@@ -156,6 +156,7 @@ const vi = {
     } as Record<string, string>,
     author: "Cấp giao",
     decisive: "Kỳ tới quyết định",
+    moreFilters: "Thêm bộ lọc",
     decisiveHint: "Số liệu kỳ tới làm xác suất đạt kế hoạch chênh từ 20 điểm phần trăm trở lên.",
     action: "Giải trình",
     noRed: "Không có chỉ tiêu nguy cơ",
@@ -314,7 +315,7 @@ const vi = {
     movePercent: "Hơn dự báo (%)",
     moveAdd: "Thêm đơn vị",
     moveRemove: (name: string) => `Bỏ ${name}`,
-    percentRange: "Phải từ -100 đến 1.000",
+    range: "Phải từ -100 đến 1.000",
     lead: (measure: string) =>
       `Sửa số của các kỳ tới${measure && ` (${measure})`} để thử xem xác suất đổi ra sao. Ô chữ nhạt là số dự báo; các kỳ đứng trước kỳ được sửa lấy theo dự báo.`,
     fill: "Điền sẵn một kịch bản",

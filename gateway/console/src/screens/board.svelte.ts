@@ -74,7 +74,8 @@ export class BoardData {
     };
   }
 
-  async load(filter: BoardFilter): Promise<void> {
+  async load(wish: Partial<BoardFilter>): Promise<void> {
+    const filter = { ...EVERYTHING, ...wish };
     this.#filter = filter;
     void this.readRequests();
     void this.#readFeedback();
