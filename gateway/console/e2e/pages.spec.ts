@@ -146,6 +146,56 @@ test("a leader supposes a figure and reads what becomes of the probability", asy
   await expect(after).toBeVisible();
 });
 
+test("a leader sees what each ward contributes, moves one and keeps the scenario", async ({ browser }) => {
+  const page = await signIn(browser, "chairman", "/");
+  const { items } = await read<{ items: (Risk & { indicator: { code: string } })[] }>(
+    page,
+    "/v1/risk-items?pageSize=500&cityLevelOnly=true",
+  );
+  const item = items.find(({ indicator }) => indicator.code === "HCM.03.03");
+  if (!item) throw new Error("HCM.03.03 is not on the board");
+  await page.goto(`/indicators/${item.indicator.id}?unit=${item.unitId}`);
+  const rows = page.locator("[data-units] tbody tr");
+  await expect(rows).toHaveCount(168);
+  await expect(page.locator("[data-courses] tbody tr")).toHaveCount(5);
+
+  const card = page.locator("[data-scenario]");
+  const after = card.locator('[data-chance="after"]');
+  await card.locator("[data-move]").click();
+  await card.locator(".percent input").fill("2000");
+  await expect(card.locator(".percent .error")).not.toBeEmpty();
+  await card.locator(".percent input").fill("-50");
+  await expect(after).toBeVisible();
+  await card.locator('input[name="scenario-name"]').fill("Phường giảm một nửa");
+  await card.locator("[data-keep]").click();
+  const kept = card.locator("[data-kept] tbody tr", { hasText: "Phường giảm một nửa" });
+  await expect(kept).toContainText("%");
+  await examine(page, "outlook");
+
+  await page.reload();
+  await kept.getByRole("button", { name: "Mở lại" }).click();
+  await expect(card.locator(".percent input")).toHaveValue("-50");
+  await kept.getByRole("button", { name: "Xóa" }).click();
+  await expect(kept).toHaveCount(0);
+});
+
+test("the board is filtered by sets, plans and what decides", async ({ browser }) => {
+  const page = await signIn(browser, "chairman", "/");
+  await isLive(page);
+  const lines = page.locator("[data-risk]");
+  await expect(lines).not.toHaveCount(0);
+  const all = await lines.count();
+  await page.locator("button.more").click();
+  await page.locator(".further select").first().selectOption("GOV");
+  await expect.poll(() => lines.count()).toBeLessThan(all);
+  await page.locator(".further select").nth(1).selectOption({ label: "Chính phủ, Thủ tướng" });
+  await page.locator(".further .decisive").click();
+  expect([...new URL(page.url()).searchParams.keys()].sort()).toEqual(["author", "decisive", "group"]);
+  await examine(page, "board filters");
+  await page.reload();
+  await expect(page.locator(".further .decisive")).toHaveAttribute("aria-pressed", "true");
+});
+
 test("a thread is accessible", async ({ browser }) => {
   const leader = await signIn(browser, "chairman", "/");
   await isLive(leader);

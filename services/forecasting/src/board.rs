@@ -5,11 +5,11 @@ use std::collections::HashMap;
 use chassis::directory::Scope;
 use chrono::{DateTime, Utc};
 use prost::Message;
-use proto::forecasting::v1 as pb;
-use sqlx::PgExecutor;
+use proto::{forecasting::v1 as pb, indicators::v1::Observation};
+use sqlx::{PgExecutor, PgPool};
 use uuid::Uuid;
 
-use crate::error::Error;
+use crate::{error::Error, recompute};
 
 /// Which lines are asked for.
 #[derive(Clone, Debug, Default)]
@@ -229,7 +229,7 @@ fn items_of(items: &[Vec<u8>]) -> Result<Vec<pb::RiskItem>, Error> {
 
 /// The newest forecast of a series within a scope.
 pub async fn forecast(
-    db: impl PgExecutor<'_>,
+    db: &PgPool,
     scope: &Scope,
     indicator_id: Uuid,
     unit_id: Uuid,
@@ -240,7 +240,7 @@ pub async fn forecast(
 
 /// The newest forecast of a series within a scope, and its line of the board, empty for what is not on it.
 pub async fn whole(
-    db: impl PgExecutor<'_>,
+    db: &PgPool,
     scope: &Scope,
     indicator_id: Uuid,
     unit_id: Uuid,
@@ -258,8 +258,16 @@ pub async fn whole(
     .fetch_optional(db)
     .await?
     .ok_or(Error::NotFound(indicator_id, unit_id))?;
-    Ok((
-        pb::Forecast::decode(row.forecast.as_slice())?,
-        pb::RiskItem::decode(row.item.unwrap_or_default().as_slice())?,
-    ))
+    let mut forecast = pb::Forecast::decode(row.forecast.as_slice())?;
+    let history = recompute::history(db, &[indicator_id], &[unit_id]).await?;
+    let own = |figure: &Observation| {
+        let indicator = forecast.indicator.as_ref();
+        indicator.is_none_or(|indicator| recompute::is_of(indicator, figure))
+    };
+    // A figure that has just come is not what it was made from.
+    let count = usize::try_from(forecast.observation_count).unwrap_or_default();
+    let history = history.into_values().flatten().filter(own).take(count);
+    forecast.history = history.collect();
+    let item = pb::RiskItem::decode(row.item.unwrap_or_default().as_slice())?;
+    Ok((forecast, item))
 }

@@ -319,7 +319,8 @@ impl<'a> Teller<'a> {
 }
 
 /// A decimal as people write it: "1.234,5" in Vietnamese, "1,234.5" in English.
-fn written(language: Language, decimal: &str) -> String {
+#[must_use]
+pub fn written(language: Language, decimal: &str) -> String {
     let (separator, point) = match language {
         Vi => ('.', ','),
         En => (',', '.'),

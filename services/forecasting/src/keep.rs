@@ -42,7 +42,8 @@ pub async fn keep(
             continue;
         }
         news.push((series, &assessed.forecast));
-        let prediction = Prediction::of(&assessed.forecast, false);
+        let last = assessed.forecast.history.last();
+        let prediction = last.and_then(|last| Prediction::of(&assessed.forecast, last, false));
         predictions.extend(prediction.map(|prediction| (series.key(), prediction)));
         if is_listed(series, assessed) {
             let status = earlier.map(|earlier| i32::from(earlier.status));
@@ -158,7 +159,12 @@ impl Columns {
         self.gap_ranks.push(assessed.rank.2);
         self.last_observations.push(standing.last_observation_id);
         self.figure_counts.push(assessed.forecast.observation_count);
-        self.forecasts.push(assessed.forecast.encode_to_vec());
+        // The figures are there already, and most of the message.
+        let forecast = pb::Forecast {
+            history: Vec::new(),
+            ..assessed.forecast.clone()
+        };
+        self.forecasts.push(forecast.encode_to_vec());
         let item = is_listed(series, assessed).then(|| assessed.item.encode_to_vec());
         self.items.push(item);
         self.groups

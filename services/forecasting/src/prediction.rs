@@ -37,10 +37,10 @@ pub struct Prediction {
 }
 
 impl Prediction {
-    /// What a forecast says of the future; nothing if it says nothing.
+    /// What a forecast says of the future after the last figure that it knew; nothing if it says nothing.
     #[must_use]
-    pub fn of(forecast: &pb::Forecast, is_hindcast: bool) -> Option<Self> {
-        let origin = Period::try_from(&forecast.history.last()?.period).ok()?;
+    pub fn of(forecast: &pb::Forecast, last: &Observation, is_hindcast: bool) -> Option<Self> {
+        let origin = Period::try_from(&last.period).ok()?;
         // As shown, rounded to the indicator's places.
         let read = |value: fn(&pb::ForecastPoint) -> &String| -> Option<Vec<f64>> {
             forecast
@@ -90,7 +90,7 @@ pub fn hindcasts(basis: &Basis, terms: &Terms) -> Vec<Prediction> {
             today: origin.last_day() + due,
             ..terms.clone()
         };
-        Prediction::of(&assess(&as_of, &terms).forecast, true)
+        Prediction::of(&assess(&as_of, &terms).forecast, last, true)
     });
     made.collect()
 }

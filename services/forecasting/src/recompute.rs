@@ -15,13 +15,14 @@ use proto::{
     indicators::v1::{Aggregation, Indicator, Observation, Target},
     period::{Period, per_year},
 };
-use sqlx::{PgConnection, PgPool, postgres::PgListener};
+use sqlx::{PgConnection, PgExecutor, PgPool, postgres::PgListener};
 use uuid::Uuid;
 
 use crate::{
     accuracy, add_up,
     assess::{Basis, Terms, assess},
     copy::WAKE,
+    error::Error,
     keep::keep,
     model::Thresholds,
     outlook::Timeline,
@@ -68,7 +69,7 @@ async fn watch(base: &Base, is_new: &mut bool) -> anyhow::Result<()> {
         *is_new = false;
     }
     loop {
-        while step(base).await? > 0 {}
+        drain(base).await?;
         // Wake-ups that came meanwhile are all answered by one look at the queue.
         if listener.next_buffered().is_none() {
             let _ = tokio::time::timeout(PATIENCE, listener.recv())
@@ -76,6 +77,25 @@ async fn watch(base: &Base, is_new: &mut bool) -> anyhow::Result<()> {
                 .map(Result::ok);
         }
         while listener.next_buffered().is_some() {}
+    }
+}
+
+/// Assesses until nothing is left to do. While much waits two batches are under way, so that one has the processors
+/// while the database has the other.
+async fn drain(base: &Base) -> anyhow::Result<()> {
+    let full = usize::try_from(BATCH)?;
+    let lane = async || {
+        while step(base).await? >= full {}
+        anyhow::Ok(())
+    };
+    loop {
+        match step(base).await? {
+            0 => return Ok(()),
+            count if count >= full => {
+                tokio::try_join!(lane(), lane())?;
+            }
+            _ => {}
+        }
     }
 }
 
@@ -138,9 +158,11 @@ async fn hindcast(base: &Base, terms: &Terms) -> anyhow::Result<usize> {
                 .flat_map(|(series, made)| made.iter().map(|one| (series.key(), one.clone())))
                 .collect();
             // What stands was made at the time, if perhaps by a release that did not keep it yet.
-            let newest = forecasts
-                .iter()
-                .filter_map(|(series, forecast)| Some((*series, Prediction::of(forecast, false)?)));
+            let newest = made.iter().filter_map(|(series, _)| {
+                let forecast = forecasts.get(&series.key())?;
+                let last = series.basis.history.last()?;
+                Some((series.key(), Prediction::of(forecast, last, false)?))
+            });
             predictions.extend(newest);
             prediction::keep(&mut tx, &predictions).await?;
             let renewed: Vec<_> = made
@@ -371,7 +393,7 @@ async fn load(
             .or_default()
             .push(target);
     }
-    let mut history = history(tx, &indicators, &units).await?;
+    let mut history = history(&mut *tx, &indicators, &units).await?;
     let mut before = before(tx, &indicators, &units, thresholds_version).await?;
 
     let today = city_date(Utc::now());
@@ -452,7 +474,7 @@ async fn lend(
         return Ok(());
     }
     let (indicators, units): (Vec<Uuid>, Vec<Uuid>) = distinct.into_iter().unzip();
-    let histories = history(tx, &indicators, &units).await?;
+    let histories = history(&mut *tx, &indicators, &units).await?;
     let mut known: HashMap<Key, Option<Vec<f64>>> = HashMap::new();
     for series in borrowers {
         let Some(lender) = lenders.get(&series.key()) else {
@@ -497,7 +519,8 @@ async fn beside(tx: &mut PgConnection, short: &[&mut Loaded]) -> sqlx::Result<Ha
 }
 
 /// Whether a figure is of the indicator's own periods: a year's total printed beside its months is no point of a series.
-fn is_of(indicator: &Indicator, figure: &Observation) -> bool {
+#[must_use]
+pub fn is_of(indicator: &Indicator, figure: &Observation) -> bool {
     Period::try_from(&figure.period).is_ok_and(|p| p.frequency() == indicator.frequency())
 }
 
@@ -519,11 +542,11 @@ pub async fn basis(base: &Base, series: Key) -> anyhow::Result<Option<(Basis, Te
 }
 
 /// The best known figures of series, oldest first.
-async fn history(
-    tx: &mut PgConnection,
+pub async fn history(
+    db: impl PgExecutor<'_>,
     indicators: &[Uuid],
     units: &[Uuid],
-) -> anyhow::Result<HashMap<Key, Vec<Observation>>> {
+) -> Result<HashMap<Key, Vec<Observation>>, Error> {
     let rows = sqlx::query!(
         "SELECT DISTINCT ON (o.indicator_id, o.unit_id, o.period_index) o.indicator_id, o.unit_id, o.payload
         FROM unnest($1::uuid[], $2::uuid[]) AS s (indicator_id, unit_id)
@@ -533,7 +556,7 @@ async fn history(
         units
     );
     let mut history: HashMap<Key, Vec<Observation>> = HashMap::new();
-    for row in rows.fetch_all(tx).await? {
+    for row in rows.fetch_all(db).await? {
         let figure = Observation::decode(row.payload.as_slice())?;
         history
             .entry((row.indicator_id, row.unit_id))

@@ -9,6 +9,7 @@ mod indicator;
 mod measure;
 pub mod number;
 mod observation;
+mod opinion;
 mod parse;
 mod reach;
 mod remark;

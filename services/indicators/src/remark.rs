@@ -23,15 +23,20 @@ const UNIT_FACTOR: Decimal = Decimal::TEN;
 /// A change beyond this share is worth a second look.
 const LARGE_CHANGE: Decimal = Decimal::from_parts(5, 0, 0, false, 1);
 
-/// Compares a value with what is known around it.
+/// Compares a value with what is known around it; what its history says of it, if that was asked, says more than its
+/// neighbours.
 #[must_use]
-pub fn remarks(value: Decimal, known: Known) -> Vec<Remark> {
+pub fn remarks(value: Decimal, known: Known, opinion: Option<Vec<Remark>>) -> Vec<Remark> {
     let mut remarks = Vec::new();
     if let Some(same) = known.same {
         remarks.push((
             format!("kỳ này đã có số liệu {}", vietnamese(same)),
             format!("this period already has the figure {}", english(same)),
         ));
+    }
+    if let Some(opinion) = opinion {
+        remarks.extend(opinion);
+        return remarks;
     }
     // Against last year's period where there is one: it has the same season, and running totals the same months.
     let base = known
@@ -85,7 +90,7 @@ mod tests {
     use super::*;
 
     fn english_remarks(value: i64, known: Known) -> Vec<String> {
-        let remarks = remarks(Decimal::from(value), known);
+        let remarks = remarks(Decimal::from(value), known, None);
         remarks.into_iter().map(|remark| remark.1).collect()
     }
 
@@ -110,6 +115,19 @@ mod tests {
         assert!(english_remarks(-100, previous(100))[0].contains("sign"));
         assert!(english_remarks(151, previous(100))[0].contains("51%"));
         assert!(english_remarks(100, previous(100))[0].contains("exactly"));
+    }
+
+    #[test]
+    fn the_history_says_more_than_the_neighbours() {
+        let same = Known {
+            same: Some(Decimal::ONE),
+            ..previous(100)
+        };
+        let usual = remarks(Decimal::from(1_000), same, Some(Vec::new()));
+        assert_eq!(usual.len(), 1, "only that the period has a figure");
+        let opinion = vec![("lạ".to_owned(), "odd".to_owned())];
+        let odd = remarks(Decimal::from(101), previous(100), Some(opinion.clone()));
+        assert_eq!(odd, opinion);
     }
 
     #[test]

@@ -104,11 +104,12 @@ impl Submission {
     }
 }
 
-/// What is remarkable about an entry, given the figures around it.
+/// What is remarkable about an entry, given the figures around it and what its history says, if that was asked.
 pub async fn warn(
     db: impl PgExecutor<'_>,
     indicator: &Indicator,
     entry: &Entry,
+    opinion: Option<Vec<Remark>>,
 ) -> Result<Vec<Remark>, Error> {
     let (period, before, year) = (
         entry.period,
@@ -128,6 +129,7 @@ pub async fn warn(
             year_before: of(year),
             same: of(period),
         },
+        opinion,
     ))
 }
 

@@ -448,7 +448,8 @@ pub const METHODS: &[Line] = &[
             Figure,
             |things, side| match side {
                 Side::Department => json!({"fieldCode": "T04"}),
-                Side::Ward => json!({"unitId": things.subject(side)}),
+                // Others answer for fields in which the ward has figures, too.
+                Side::Ward => json!({"unitId": things.subject(side), "fieldCode": "X2"}),
             },
             |_, _, answer| sum(&answer["counts"], "count", |_| true),
         ),

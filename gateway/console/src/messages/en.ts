@@ -556,6 +556,7 @@ export const en: Messages = {
     dueDate: (date) => `due ${date}`,
     overdue: "Overdue",
     value: "Value",
+    suggested: (value) => `Use ${value}`,
     valueHint: "For example 415 000 or 8,03",
     vintage: "Vintage",
     note: "Note",

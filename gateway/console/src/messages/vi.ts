@@ -555,6 +555,7 @@ const vi = {
     dueDate: (date: string) => `hạn ${date}`,
     overdue: "Quá hạn",
     value: "Giá trị",
+    suggested: (value: string) => `Dùng ${value}`,
     valueHint: "Ví dụ 415 000 hoặc 8,03",
     vintage: "Loại số",
     note: "Ghi chú",

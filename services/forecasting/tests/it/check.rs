@@ -34,6 +34,17 @@ async fn an_unusual_value_is_told(db: PgPool) {
     let tenfold = check(ask("1000")).await.unwrap().into_inner();
     assert_eq!(tenfold.suspicion, "FACTOR_OF_10");
     assert_eq!(tenfold.suggested, "100");
+    assert!(tenfold.score > usual.score);
+    assert!(
+        tenfold.reason_vi.starts_with("lớn gấp 10 lần")
+            && tenfold.reason_vi.ends_with("có lẽ là 100")
+    );
+    assert!(
+        tenfold.reason_en.starts_with("10 times"),
+        "{}",
+        tenfold.reason_en
+    );
+    assert!(usual.reason_vi.is_empty());
 
     assert_eq!(refused(check(ask("1,5")).await), invalid("value"));
     let mut wrong = ask("1");

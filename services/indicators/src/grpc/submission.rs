@@ -24,7 +24,7 @@ use crate::{
     error::Error,
     indicator,
     observation::{self, Observation, Record},
-    parse,
+    opinion, parse,
     reach::Reach,
     submission::{self, Decision, Submission},
 };
@@ -45,8 +45,10 @@ impl SubmissionService for Grpc {
             indicator.responsible(unit.0, unit.1),
             None,
         )?;
+        let today = duty::today(&self.base.db).await?;
+        let entry = Entry::read(request, &indicator, unit, today)?;
+        let opinion = opinion::ask(&self.base.mesh, &indicator, &entry).await;
         let mut tx = self.base.db.begin().await.map_err(Error::from)?;
-        let entry = Entry::read(request, &indicator, unit, duty::today(&mut *tx).await?)?;
         let key = RequestKey::new(
             &caller.id(),
             "CreateSubmission",
@@ -56,7 +58,7 @@ impl SubmissionService for Grpc {
         if let Claimed::Before(answer) = key.claim(&mut tx).await? {
             return Ok(Response::new(answer));
         }
-        let warnings = submission::warn(&mut *tx, &indicator, &entry).await?;
+        let warnings = submission::warn(&mut *tx, &indicator, &entry, opinion).await?;
         let submission =
             submission::create(&mut tx, &indicator, &entry, &warnings, &caller.id()).await?;
         state_change(&mut tx, &submission, &caller.id()).await?;
