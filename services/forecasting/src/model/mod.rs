@@ -15,6 +15,8 @@ mod calendar;
 mod ces;
 mod chance;
 mod coarse;
+#[cfg(test)]
+mod example;
 mod features;
 mod learned;
 mod lunar;
