@@ -1,4 +1,14 @@
-//! Series of which others have published forecasts, for tests.
+//! What tests share: series of which others have published forecasts, and how to compare figures.
+
+use super::Seasonality;
+use super::chance::Chance;
+
+pub(super) const SEASONALITIES: [Seasonality; 4] = [
+    Seasonality::Monthly,
+    Seasonality::Quarterly,
+    Seasonality::HalfYearly,
+    Seasonality::Yearly,
+];
 
 /// The annual flow of the Nile at Aswan, 1871 to 1970 (Cobb, 1978), as R ships it.
 #[rustfmt::skip]
@@ -44,3 +54,9 @@ pub(super) fn assert_near(found: &[f64], known: &[f64], tolerance: f64) {
 
 /// Four significant digits.
 pub(super) const FOUR_DIGITS: f64 = 5e-5;
+
+/// A whole number below `count`, all equally likely.
+pub(super) fn below(chance: &mut Chance, count: usize) -> usize {
+    let draw = chance.uniform() * count as f64;
+    (1..count).take_while(|&at| at as f64 <= draw).count()
+}

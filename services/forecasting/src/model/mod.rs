@@ -25,6 +25,8 @@ mod member;
 mod minimum;
 mod outturn;
 mod pool;
+#[cfg(test)]
+mod property;
 mod rare;
 mod ridge;
 mod season;
