@@ -18,6 +18,8 @@ mod coarse;
 #[cfg(test)]
 mod example;
 mod features;
+#[cfg(test)]
+mod hostile;
 mod learned;
 mod lunar;
 mod marginal;

@@ -86,9 +86,10 @@ impl Limits {
         (share / (1.0 - share)).ln()
     }
 
-    /// Back between the limits.
+    /// Back between the limits, which rounding must not leave either.
     pub(super) fn close(self, value: f64) -> f64 {
-        self.low + (self.high - self.low) / (1.0 + (-value).exp())
+        let value = self.low + (self.high - self.low) / (1.0 + (-value).exp());
+        value.clamp(self.low, self.high)
     }
 }
 
