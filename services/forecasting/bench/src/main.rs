@@ -1,11 +1,14 @@
 //! The engine beside its peers, as ratios from one run on one thread. `scripts/bench forecasting` runs it:
 //! `forecasting-bench PYTHON SCUM.PY [TABLE]`. It starts itself as `one` and `many` to measure processes.
 
-mod peer;
+#[cfg(feature = "augurs")]
+mod mstl;
 mod sample;
+mod scum;
 
 use std::{
     env,
+    hint::black_box,
     io::{Error, Result},
     path::Path,
     process::Command,
@@ -66,18 +69,21 @@ fn compare(all: &[Sample], python: &str, scum: &str) -> Result<()> {
         all.len(),
     );
     // Everything: ranges and 2,000 futures. The core: what all members and their median say.
-    let everything = |series: &Series| drop(forecast(series, HORIZON, 1));
-    let core = |series: &Series| drop(study(series, HORIZON));
-    let own = parse(all)?;
-    let own_few = parse(&few)?;
-    let peer = peer::scum(python, scum, &few, HORIZON)?;
+    let everything = |series: &Series| drop(black_box(forecast(series, HORIZON, 1)));
+    let core = |series: &Series| drop(black_box(study(series, HORIZON)));
+    let own = parse(&few)?;
+    let peer = scum::time(python, scum, &few, HORIZON)?;
     let name = format!("SCUM, {} of the series", few.len());
-    row("everything", measure(&own_few, everything), &name, peer);
-    row("core", measure(&own_few, core), &name, peer);
-    let peer = measure(all, |sample| peer::augurs(sample, HORIZON));
-    let name = "augurs, MSTL and AutoETS";
-    row("everything", measure(&own, everything), name, peer);
-    row("core", measure(&own, core), name, peer);
+    row("everything", measure(&own, everything), &name, peer);
+    row("core", measure(&own, core), &name, peer);
+    #[cfg(feature = "augurs")]
+    {
+        let own = parse(all)?;
+        let peer = measure(all, |sample| mstl::forecast(sample, HORIZON));
+        let name = "augurs, MSTL and AutoETS";
+        row("everything", measure(&own, everything), name, peer);
+        row("core", measure(&own, core), name, peer);
+    }
     println!(
         "\none series by a process of its own: {:.1} ms from start to end",
         start()?
