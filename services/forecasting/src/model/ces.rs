@@ -55,20 +55,25 @@ pub(super) fn path(history: &[Option<f64>], horizon: usize) -> Option<Vec<f64>> 
         squares
     });
     let gains = unpack(&at);
-    let mut state = run(history, start, gains, |_| ());
-    let path: Vec<f64> = (0..horizon)
+    let path = continued(run(history, start, gains, |_| ()), gains, horizon);
+    path.iter().all(|x| x.is_finite()).then_some(path)
+}
+
+/// How the series goes on without further errors.
+fn continued(mut state: State, gains: [f64; 2], horizon: usize) -> Vec<f64> {
+    (0..horizon)
         .map(|_| {
             let expected = state.level;
             state.advance(gains, 0.0);
             expected
         })
-        .collect();
-    path.iter().all(|x| x.is_finite()).then_some(path)
+        .collect()
 }
 
 #[cfg(test)]
 mod tests {
-    use super::path;
+    use super::super::example::{FOUR_DIGITS, NILE, assert_near, history};
+    use super::{continued, path, run};
 
     #[test]
     fn a_constant_goes_on() {
@@ -81,5 +86,15 @@ mod tests {
         let values: Vec<Option<f64>> = (0..40).map(|t| Some(50.0 + f64::from(t))).collect();
         let path = path(&values, 4).unwrap();
         assert!((path[0] - 90.0).abs() < 1.0, "{path:?}");
+    }
+
+    /// statsforecast 2.1.1, `pegelsresid_ces` and `cesforecast` without seasons, from a level of 1000 and the rest that goes
+    /// with it. The first pair of gains is simple smoothing by 0.3.
+    #[test]
+    fn the_nile_goes_on_as_known() {
+        let path = |gains| continued(run(&history(&NILE), 1000.0, gains, |_| ()), gains, 5);
+        assert_near(&path([1.3, 1.0]), &[788.4401; 5], FOUR_DIGITS);
+        let known = [797.9572, 818.3589, 848.0559, 874.1254, 903.4934];
+        assert_near(&path([1.5, 1.05]), &known, FOUR_DIGITS);
     }
 }

@@ -17,8 +17,12 @@ mod ces;
 mod chance;
 mod coarse;
 mod course;
+#[cfg(test)]
+mod example;
 mod features;
 mod hierarchy;
+#[cfg(test)]
+mod hostile;
 mod learned;
 mod lunar;
 mod marginal;
@@ -26,6 +30,8 @@ mod member;
 mod minimum;
 mod outturn;
 mod pool;
+#[cfg(test)]
+mod property;
 mod rare;
 mod ridge;
 mod season;

@@ -33,6 +33,8 @@ pub(super) fn forecast(series: &Series, horizon: usize, chance: &mut Chance) -> 
     let sizes: Vec<f64> = known.iter().copied().filter(|&x| x > 0.0).collect();
     let mut often = sizes.len() as f64 / known.len() as f64;
     let average: f64 = sizes.iter().map(|x| x / sizes.len() as f64).sum();
+    // Rounding may carry the mean of the largest numbers that there are beyond them.
+    let average = average.min(f64::MAX);
     let mut much = average;
     for &x in &known {
         if x > 0.0 {
@@ -41,12 +43,13 @@ pub(super) fn forecast(series: &Series, horizon: usize, chance: &mut Chance) -> 
         often += OFTEN * (f64::from(u8::from(x > 0.0)) - often);
     }
     let is_whole = known.iter().all(|x| x.fract() == 0.0);
-    let factor = much / average;
+    // The mean of the smallest numbers that there are may be zero.
+    let factor = if average > 0.0 { much / average } else { 1.0 };
     let mut value = || {
         if chance.uniform() >= often {
             return 0.0;
         }
-        let x = chance.pick(&sizes) * factor;
+        let x = (chance.pick(&sizes) * factor).min(f64::MAX);
         if is_whole { x.round() } else { x }
     };
     let paths: Vec<Vec<f64>> = (0..PATHS)

@@ -86,9 +86,10 @@ impl Limits {
         (share / (1.0 - share)).ln()
     }
 
-    /// Back between the limits.
+    /// Back between the limits, which rounding must not leave either.
     pub(super) fn close(self, value: f64) -> f64 {
-        self.low + (self.high - self.low) / (1.0 + (-value).exp())
+        let value = self.low + (self.high - self.low) / (1.0 + (-value).exp());
+        value.clamp(self.low, self.high)
     }
 }
 
@@ -398,6 +399,7 @@ fn kept_share(around: &[Vec<f64>], indices: &[f64]) -> f64 {
 
 #[cfg(test)]
 mod tests {
+    use super::super::example::{AIR_PASSENGERS, assert_near};
     use super::{Limits, Seasonality, Series, Unforecastable};
 
     fn series(values: &[f64], seasonality: Seasonality) -> Series {
@@ -474,5 +476,27 @@ mod tests {
             assert!((found - true_index).abs() < 0.01, "{indices:?}");
         }
         assert!(series.seasonal_indices(true).unwrap().0[0] > 2.9);
+    }
+
+    /// `decompose(log(AirPassengers))$figure` of R, often printed.
+    #[test]
+    fn seasons_of_air_passengers_are_as_published() {
+        let logs = series(&AIR_PASSENGERS, Seasonality::Monthly).map(f64::ln);
+        let (found, _) = logs.seasonal_indices(false).unwrap();
+        let known = [
+            -0.085815019,
+            -0.114412848,
+            0.018113355,
+            -0.013045611,
+            -0.008966106,
+            0.115392997,
+            0.210816435,
+            0.204512399,
+            0.064836351,
+            -0.075271265,
+            -0.215845612,
+            -0.100315075,
+        ];
+        assert_near(&found, &known, 1e-6);
     }
 }

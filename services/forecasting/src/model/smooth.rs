@@ -280,8 +280,9 @@ impl Smooth {
 
 #[cfg(test)]
 mod tests {
+    use super::super::example::{AIR_PASSENGERS, FOUR_DIGITS, NILE, assert_near, history};
     use super::super::{Seasonality, Series};
-    use super::fit_all;
+    use super::{Form, Gains, Smooth, State, Trend, YEAR, fit_all, run};
 
     fn best_path(values: impl Iterator<Item = f64>, seasonality: Seasonality) -> Vec<f64> {
         let values: Vec<Option<f64>> = values.map(Some).collect();
@@ -323,5 +324,100 @@ mod tests {
         });
         let path = best_path(values, Seasonality::Monthly);
         assert!(path.iter().all(|x| (x - 110.0).abs() < 3.0), "{path:?}");
+    }
+
+    /// The next five values by these gains, from this state before the first value.
+    fn path(values: &[f64], form: Form, gains: Gains, before: State) -> Vec<f64> {
+        let fit = Smooth {
+            form,
+            gains,
+            state: run(&history(values), form, &gains, before, |_| ()),
+            log_range: None,
+            criterion: 0.0,
+        };
+        fit.path(5)
+    }
+
+    const LEVEL: Form = Form {
+        trend: Trend::None,
+        season: 1,
+    };
+
+    const FLAT: Gains = Gains {
+        level: 0.2,
+        slope: 0.0,
+        season: 0.0,
+        damping: 0.0,
+        limit: f64::INFINITY,
+    };
+
+    const START: State = State {
+        level: 1120.0,
+        slope: 0.0,
+        seasons: [0.0; YEAR],
+        next: 0,
+    };
+
+    /// statsmodels 0.15.0, `SimpleExpSmoothing(nile, initialization_method="known", initial_level=1120)`, gain fixed.
+    #[test]
+    fn simple_smoothing_is_as_known() {
+        for (level, known) in [(0.2, 821.3170), (0.8, 736.3574)] {
+            let found = path(&NILE, LEVEL, Gains { level, ..FLAT }, START);
+            assert_near(&found, &[known; 5], FOUR_DIGITS);
+        }
+    }
+
+    /// statsmodels 0.15.0, `Holt(nile[:30], initialization_method="known", initial_level=1100, initial_trend=5)` with
+    /// `smoothing_level=.4, smoothing_trend=.1`, and the same with `damped_trend=True`, `damping_trend=.9`. Our slope's
+    /// gain is the product of both.
+    #[test]
+    fn trends_are_as_known() {
+        let trend = |trend, damping| {
+            let form = Form { trend, season: 1 };
+            let gains = Gains {
+                level: 0.4,
+                slope: 0.4 * 0.1,
+                damping,
+                ..FLAT
+            };
+            let before = State {
+                level: 1100.0,
+                slope: 5.0,
+                ..START
+            };
+            path(&NILE[..30], form, gains, before)
+        };
+        let holt = [908.0517, 890.5801, 873.1085, 855.6369, 838.1653];
+        assert_near(&trend(Trend::Linear, 1.0), &holt, FOUR_DIGITS);
+        let damped = [905.1308, 889.9274, 876.2443, 863.9296, 852.8463];
+        assert_near(&trend(Trend::Damped, 0.9), &damped, FOUR_DIGITS);
+    }
+
+    /// statsmodels 0.15.0, `ExponentialSmoothing(air_passengers[:60], trend="add", damped_trend=True, seasonal="add")` from
+    /// these states with `smoothing_level=.3, smoothing_trend=.2, smoothing_seasonal=.25, damping_trend=.95`.
+    #[test]
+    fn a_damped_trend_with_seasons_is_as_known() {
+        let form = Form {
+            trend: Trend::Damped,
+            season: 12,
+        };
+        let gains = Gains {
+            level: 0.3,
+            slope: 0.3 * 0.2,
+            season: 0.25,
+            damping: 0.95,
+            limit: f64::INFINITY,
+        };
+        let before = State {
+            level: 120.0,
+            slope: 2.0,
+            seasons: [
+                -10.0, -10.0, 0.0, 0.0, 0.0, 10.0, 20.0, 20.0, 5.0, -10.0, -20.0, -5.0,
+            ],
+            next: 0,
+        };
+        let found = path(&AIR_PASSENGERS[..60], form, gains, before);
+        let known = [214.2653, 216.5712, 235.9977, 225.4135, 220.0276];
+        assert_near(&found, &known, FOUR_DIGITS);
     }
 }
