@@ -80,7 +80,7 @@ pub fn forecast(series: &Series, horizon: usize, seed: u64) -> Forecast {
     // Models see values of at most 1, so that no square overflows.
     let unit = series.largest();
     let unit = if unit > 0.0 { unit } else { 1.0 };
-    let mut forecast = combined(&series.map(|x| x / unit), horizon, &mut chance);
+    let mut forecast = combined(&series.in_unit(unit), horizon, &mut chance);
     let floor = if series.all(|x| x >= 0.0) {
         0.0
     } else {

@@ -171,6 +171,15 @@ impl Series {
         self.map(|x| if is_fit && x == 0.0 { least / 2.0 } else { x })
     }
 
+    /// The same series counted in another unit, with its given seasons where those are differences.
+    pub(super) fn in_unit(&self, unit: f64) -> Series {
+        let mut series = self.map(|x| x / unit);
+        if !self.all(|x| x > 0.0) {
+            series.seasons.iter_mut().for_each(|x| *x /= unit);
+        }
+        series
+    }
+
     /// The largest distance of a value from zero.
     pub(super) fn largest(&self) -> f64 {
         self.values
@@ -498,5 +507,20 @@ mod tests {
             -0.100315075,
         ];
         assert_near(&found, &known, 1e-6);
+    }
+
+    #[test]
+    fn given_differences_keep_the_unit_of_the_values() {
+        let values = [50.0, -40.0, 60.0, -50.0, 45.0, -45.0, 55.0];
+        let short = series(&values, Seasonality::Monthly);
+        let swing = |size: f64| {
+            let seasons: Vec<f64> = (0..12)
+                .map(|t| if t % 2 == 0 { size } else { -size })
+                .collect();
+            let forecast = super::super::forecast(&short.clone().with_seasons(&seasons), 2, 1);
+            forecast.mean[1] - forecast.mean[0]
+        };
+        // An odd month follows: down, then up again.
+        assert!((60.0..140.0).contains(&swing(50.0)), "{}", swing(50.0));
     }
 }

@@ -15,7 +15,7 @@ pub struct Study {
 pub fn study(series: &Series, horizon: usize) -> Study {
     let unit = series.largest();
     let unit = if unit > 0.0 { unit } else { 1.0 };
-    let mut course = pool::course(&series.map(|x| x / unit), horizon);
+    let mut course = pool::course(&series.in_unit(unit), horizon);
     course.members.iter_mut().flatten().for_each(|x| *x *= unit);
     let mut features = course.features.to_vec();
     let scales = course.scales;
