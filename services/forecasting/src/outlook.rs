@@ -166,7 +166,8 @@ impl Timeline {
         let series =
             Series::new(values, seasonality).map_err(|_| pb::NoForecastReason::TooShort)?;
         let mut series = series.with_breaks(&self.breaks);
-        if !self.seasons.is_empty() {
+        // They are factors, and only of what is positive.
+        if !self.seasons.is_empty() && values.iter().flatten().all(|value| *value > 0.0) {
             let mut seasons = self.seasons.clone();
             seasons.rotate_left(self.season_of(self.first) % self.seasons.len());
             series = series.with_seasons(&seasons);
@@ -333,7 +334,8 @@ fn moments(paths: &[Vec<f64>], horizon: usize) -> (Vec<f64>, Vec<f64>) {
 }
 
 /// What a rate cannot pass.
-fn limits(indicator: &Indicator) -> Option<(f64, f64)> {
+#[must_use]
+pub fn limits(indicator: &Indicator) -> Option<(f64, f64)> {
     let limits = (
         indicator.minimum.parse().ok()?,
         indicator.maximum.parse().ok()?,

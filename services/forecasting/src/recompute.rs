@@ -25,7 +25,7 @@ use crate::{
     error::Error,
     keep::keep,
     model::Thresholds,
-    outlook::Timeline,
+    outlook::{Timeline, limits},
     prediction::{self, Prediction},
     threshold,
 };
@@ -448,6 +448,10 @@ async fn load(
 /// Lends short series the seasons of the unit above, or else of the longest series beside.
 async fn lend_seasons(tx: &mut PgConnection, loaded: &mut [Loaded]) -> anyhow::Result<()> {
     let is_short = |series: &&mut Loaded| {
+        // A rate's seasons are no factors.
+        if limits(&series.basis.indicator).is_some() {
+            return false;
+        }
         let year = per_year(series.basis.indicator.frequency());
         year > 1 && (1..2 * year).contains(&i32::try_from(series.basis.history.len()).unwrap_or(0))
     };
