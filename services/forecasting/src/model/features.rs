@@ -37,6 +37,9 @@ pub(super) fn features(series: &Series, adjusted: &Adjusted) -> ([f64; FEATURES]
     let last = changes.last().map_or(0.0, |c| (c - drift).abs() / change);
     let range =
         x.iter().copied().fold(f64::MIN, f64::max) - x.iter().copied().fold(f64::MAX, f64::min);
+    let size = x.iter().fold(1e-9, |most: f64, x| most.max(x.abs()));
+    let still = changes.iter().filter(|c| c.abs() <= 1e-9 * size).count();
+    let flat = 2.0 * still as f64 / changes.len().max(1) as f64;
     let features = [
         ((n / m).ln() - 1.5).clamp(-2.0, 2.0),
         2.0 * adjusted.strength() - 1.0,
@@ -58,9 +61,21 @@ pub(super) fn features(series: &Series, adjusted: &Adjusted) -> ([f64; FEATURES]
             recent,
             drift,
             range,
+            flat,
+            yearly: yearly_change(series),
             is_log,
         },
     )
+}
+
+/// The mean distance of values a year apart, by which errors are judged, too.
+fn yearly_change(series: &Series) -> Option<f64> {
+    let values = series.values();
+    let pairs = values.iter().zip(values.iter().skip(series.periods()));
+    let apart: Vec<f64> = pairs
+        .filter_map(|(before, after)| Some((after.as_ref()? - before.as_ref()?).abs()))
+        .collect();
+    (!apart.is_empty()).then(|| mean(&apart))
 }
 
 /// Sizes in the working scale: logarithms where all values are positive.
@@ -71,6 +86,10 @@ pub(super) struct Scales {
     pub(super) recent: f64,
     pub(super) drift: f64,
     pub(super) range: f64,
+    /// Twice the share of periods that repeat the one before.
+    pub(super) flat: f64,
+    /// The mean distance of values a year apart, in the units of the values.
+    pub(super) yearly: Option<f64>,
     pub(super) is_log: bool,
 }
 
@@ -86,4 +105,23 @@ fn correlation(values: &[f64], lag: usize) -> f64 {
     }
     let product: f64 = values.iter().zip(&values[lag..]).map(|(a, b)| a * b).sum();
     product / power * values.len() as f64 / (values.len() as f64 + 4.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Seasonality, Series};
+    use super::yearly_change;
+
+    #[test]
+    fn years_are_compared_where_both_values_are_known() {
+        let values = [1.0, 2.0, 3.0, 4.0, 3.0, 7.0].map(Some);
+        let change = |values: &[Option<f64>]| {
+            yearly_change(&Series::new(values, Seasonality::Quarterly).unwrap())
+        };
+        assert_eq!(change(&values), Some(3.5));
+        let mut gap = values;
+        gap[5] = None;
+        assert_eq!(change(&gap), Some(2.0));
+        assert_eq!(change(&values[..4]), None);
+    }
 }

@@ -3,7 +3,7 @@
 use super::calendar::HolidayEffect;
 use super::chance::Chance;
 use super::features::{FEATURES, Scales, features};
-use super::learned::{self, Learned, SHARE};
+use super::learned::{self, CIRCUMSTANCES, Learned, PAIRS, SHARE};
 use super::marginal::{self, Marginal};
 use super::member::{self, CORE, MEMBERS};
 use super::season::Adjusted;
@@ -25,6 +25,9 @@ const GAP: f64 = 0.25;
 
 /// The largest range is this many times what the history ranged over.
 const LARGEST_RANGE: f64 = 2.0;
+
+/// The largest logarithm of a distance over the typical change: beyond it, what was learned says nothing.
+const FARTHEST_APART: f64 = 4.0;
 
 /// A range that holds the value with a stated probability.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -216,21 +219,51 @@ fn calibrated(series: &Series, course: &Course) -> Vec<Marginal> {
         .map(|(step, (&centre, &apart))| {
             let reach = reach(series.periods(), step);
             let is_factor = scales.is_log && centre > 0.0;
-            let apart = if is_factor { apart / centre } else { apart };
-            let apart = (apart / scales.change + 0.05).ln();
-            let row = &learned.scale;
-            let mut log = row[0]
-                + row[1] * reach
-                + row[2] * reach * reach
-                + (row[3] + row[4] * reach) * apart;
-            for (at, x) in course.features.iter().enumerate() {
-                log += x * (row[5 + at] + row[5 + FEATURES + at] * reach);
-            }
+            let circumstances = circumstances(course, reach, apart, is_factor.then_some(centre));
+            let log = quadratic(&learned.scale, &circumstances);
             let scale = scales.change * log.clamp(-6.0, 6.0).exp() * widening;
             let usual = LARGEST_RANGE * scales.range.max(2.0 * scales.change);
             Marginal::new(learned, step, centre, is_factor, scale.min(usual))
         })
         .collect()
+}
+
+/// What the logarithm of the scale depends on: a constant, how far ahead a step is, how far the members are apart there,
+/// how far values a year apart are, how often a value repeats, and the features. Factors relate to their centre.
+fn circumstances(
+    course: &Course,
+    reach: f64,
+    apart: f64,
+    centre: Option<f64>,
+) -> [f64; CIRCUMSTANCES] {
+    let scales = &course.scales;
+    let relative = |size: f64| {
+        let changes = size / centre.unwrap_or(1.0) / scales.change;
+        (changes + 0.05).ln().min(FARTHEST_APART)
+    };
+    let yearly = scales.yearly.map_or(0.0, relative);
+    let mut all = [0.0; CIRCUMSTANCES];
+    all[..CIRCUMSTANCES - FEATURES].copy_from_slice(&[
+        1.0,
+        reach,
+        relative(apart),
+        yearly,
+        scales.flat,
+    ]);
+    all[CIRCUMSTANCES - FEATURES..].copy_from_slice(&course.features);
+    all
+}
+
+/// The sum over all pairs of `x`, each with itself and with those after it, of their product times its coefficient.
+fn quadratic(coefficients: &[f64; PAIRS], x: &[f64; CIRCUMSTANCES]) -> f64 {
+    let mut coefficients = coefficients.iter();
+    let mut total = 0.0;
+    for (at, a) in x.iter().enumerate() {
+        for (b, coefficient) in x[at..].iter().zip(coefficients.by_ref()) {
+            total += coefficient * a * b;
+        }
+    }
+    total
 }
 
 /// The last value goes on, and nobody knows how far it is left.

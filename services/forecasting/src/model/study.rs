@@ -28,6 +28,8 @@ pub fn study(series: &Series, horizon: usize) -> Study {
         scales.drift,
         is_log,
         scales.range,
+        scales.flat,
+        scales.yearly.unwrap_or(f64::NAN),
     ]);
     Study {
         members: course.members,
