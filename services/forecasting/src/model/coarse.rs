@@ -57,6 +57,10 @@ pub(super) fn calmed(values: &[f64]) -> Vec<f64> {
         .map(|(x, centre)| x - centre)
         .collect();
     let limit = FAR * median_and_spread(&off).1;
+    // Beyond what can be counted nothing is told apart.
+    if !limit.is_finite() {
+        return values.to_vec();
+    }
     centres
         .iter()
         .zip(&off)
