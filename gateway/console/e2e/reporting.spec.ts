@@ -42,6 +42,11 @@ test("a figure is entered, approved, and the board follows without reload", asyn
     await expect(officer.locator("#value-hint.error"), text).not.toBeEmpty();
     await expect(value, "what was typed stays").toHaveValue(text);
   }
+  // A slip by a factor of ten is told while it is typed, with what was probably meant.
+  await value.fill(`${Number(last) / 10}`.replace(".", ","));
+  await expect(officer.locator("[data-unusual]")).toContainText("10");
+  await officer.locator("[data-suggested]").click();
+  await expect(value).not.toHaveValue(`${Number(last) / 10}`.replace(".", ","));
   // What was reported last is plausible whatever the indicator measures.
   await value.fill(last.replace(".", ","));
   await officer.locator("[data-submit]").click();
