@@ -41,7 +41,10 @@ pub async fn keep(
         if earlier == Some(&Standing::of(assessed)) {
             continue;
         }
-        news.push((series, &assessed.forecast));
+        // Of what is new there is nothing yet that came true.
+        if earlier.is_some() {
+            news.push((series, &assessed.forecast));
+        }
         let last = assessed.forecast.history.last();
         let prediction = last.and_then(|last| Prediction::of(&assessed.forecast, last, false));
         predictions.extend(prediction.map(|prediction| (series.key(), prediction)));

@@ -14,6 +14,7 @@ mod follow;
 mod grpc;
 mod judge;
 mod keep;
+mod lend;
 pub mod model;
 pub mod note;
 mod outlook;

@@ -221,10 +221,9 @@ async fn a_units_outturn_can_be_moved(db: PgPool) {
     assert_eq!(refused(peek), invalid("moved_unit_ids"));
 }
 
-#[sqlx::test]
-async fn a_new_unit_borrows_the_seasons_of_its_city(db: PgPool) {
-    let setting = Setting::new(db).await;
-    let seasonal = indicator("SEASONS", "T04", setting.finance);
+/// What is forecast of a ward with nine months of figures, given that another unit has sixty, with seasons.
+async fn beginner(setting: &Setting, lender: Uuid) -> pb::Forecast {
+    let seasonal = indicator(&new_id(), "T04", setting.finance);
     let value = |level: f64, back: i32| {
         let period = this_month().plus(-back);
         let season = 1.0 + 0.5 * (TAU * f64::from(period.number()) / 12.0).sin();
@@ -240,24 +239,32 @@ async fn a_new_unit_borrows_the_seasons_of_its_city(db: PgPool) {
             })
             .collect::<Vec<_>>()
     };
-    let mut all = series(setting.city, 5000.0, 60);
-    all.extend(series(setting.ward, 100.0, 9));
-    setting.feed(&seasonal, &[], &all).await;
+    let long = series(lender, 5000.0, 60);
+    setting.feed(&seasonal, &[], &long).await;
+    setting.assessed(&seasonal, lender).await;
+    let short = series(setting.ward, 100.0, 9);
+    setting.feed(&seasonal, &[], &short).await;
     setting.assessed(&seasonal, setting.ward).await;
-    let forecast = setting
-        .outlook(&setting.leader, &seasonal, setting.ward)
-        .await;
-    let forecast = forecast.forecast.unwrap();
-    assert_eq!(forecast.method, "combined");
-    // March is the city's best month, September its worst.
-    let month = |number: i32| {
-        let point = forecast.points.iter().find(|point| {
-            let code = &point.period.as_ref().unwrap().code;
-            code.ends_with(&format!("-{number:02}"))
-        });
-        point.unwrap().mean.parse::<f64>().unwrap()
-    };
-    assert!(month(3) > 2.0 * month(9), "{} {}", month(3), month(9));
+    let outlook = setting.outlook(&setting.leader, &seasonal, setting.ward);
+    outlook.await.forecast.unwrap()
+}
+
+#[sqlx::test]
+async fn a_new_unit_borrows_the_seasons_of_its_city_or_of_a_unit_beside_it(db: PgPool) {
+    let setting = Setting::new(db).await;
+    for lender in [setting.city, setting.health] {
+        let forecast = beginner(&setting, lender).await;
+        assert_eq!(forecast.method, "combined");
+        // March is the lender's best month, September its worst.
+        let month = |number: i32| {
+            let point = forecast.points.iter().find(|point| {
+                let code = &point.period.as_ref().unwrap().code;
+                code.ends_with(&format!("-{number:02}"))
+            });
+            point.unwrap().mean.parse::<f64>().unwrap()
+        };
+        assert!(month(3) > 2.0 * month(9), "{} {}", month(3), month(9));
+    }
 }
 
 #[sqlx::test]
