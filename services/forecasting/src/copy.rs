@@ -17,7 +17,8 @@ fn id(text: &str) -> anyhow::Result<Uuid> {
     Uuid::from_str(text).with_context(|| format!("{text:?} is no id"))
 }
 
-fn time(time: Option<prost_types::Timestamp>) -> anyhow::Result<DateTime<Utc>> {
+/// A time as the contract writes it.
+pub fn time(time: Option<prost_types::Timestamp>) -> anyhow::Result<DateTime<Utc>> {
     let time = time.context("no time")?;
     let nanos = u32::try_from(time.nanos).context("time out of range")?;
     DateTime::from_timestamp(time.seconds, nanos).context("time out of range")

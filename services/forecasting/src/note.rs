@@ -7,7 +7,6 @@ use chassis::{
     directory::Scope,
     events::{Consumer, Event},
 };
-use chrono::{DateTime, Utc};
 use prost::Message;
 use proto::{
     explanations::v1::{self as explanations, ExplanationState},
@@ -16,7 +15,7 @@ use proto::{
 use sqlx::{PgConnection, PgExecutor};
 use uuid::Uuid;
 
-use crate::error::Error;
+use crate::{copy, error::Error};
 
 /// Notes that an outlook tells at most.
 const MOST: i64 = 10;
@@ -82,18 +81,12 @@ pub async fn note(
         Uuid::from_str(&about.subject_unit_id)?,
         Uuid::from_str(&about.unit_id)?,
         about.field_code,
-        time(note.time.as_ref())?,
+        copy::time(note.time)?,
         note.encode_to_vec()
     )
     .execute(tx)
     .await?;
     Ok(())
-}
-
-fn time(time: Option<&prost_types::Timestamp>) -> anyhow::Result<DateTime<Utc>> {
-    let time = time.context("no time")?;
-    let nanos = u32::try_from(time.nanos).context("time out of range")?;
-    DateTime::from_timestamp(time.seconds, nanos).context("time out of range")
 }
 
 /// What was explained of a series, newest first, as far as the caller may read explanations.
