@@ -3,6 +3,10 @@ import { defineConfig } from "@playwright/test";
 // Runs against a gateway that stands with the demonstration city loaded; the journeys change its data, so one at a time.
 export default defineConfig({
   testDir: "e2e",
+  projects: [
+    { name: "settle", testMatch: "settle.ts" },
+    { name: "journeys", dependencies: ["settle"] },
+  ],
   workers: 1,
   fullyParallel: false,
   retries: 0,

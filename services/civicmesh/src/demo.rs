@@ -30,6 +30,12 @@ use uuid::Uuid;
 /// The password of every demonstration account; the accounts are for looking around on one's own machine.
 pub const PASSWORD: &str = "civicmesh-demo-2026";
 
+const PASSING: [Code; 3] = [
+    Code::InvalidArgument,
+    Code::DeadlineExceeded,
+    Code::Unavailable,
+];
+
 macro_rules! file {
     ($name:literal) => {
         include_bytes!(concat!("../demo/", $name)).as_slice()
@@ -39,16 +45,16 @@ macro_rules! file {
 /// Loads everything that is not there yet.
 pub async fn load(mesh: &Mesh) -> anyhow::Result<()> {
     let now = Utc::now();
-    let units = load_units(mesh).await.context("units")?;
+    let units = patiently(|| load_units(mesh)).await.context("units")?;
     let (accounts, catalogue) = futures::join!(
-        load_accounts(mesh, &units),
-        once_units_are_known(|| load_catalogue(mesh, &units))
+        patiently(|| load_accounts(mesh, &units)),
+        patiently(|| load_catalogue(mesh, &units))
     );
     accounts.context("accounts")?;
     let catalogue = catalogue.context("catalogue")?;
     let (figures, feedback) = futures::join!(
-        load_figures(mesh, &units, &catalogue, now),
-        load_feedback(mesh, &units, now)
+        patiently(|| load_figures(mesh, &units, &catalogue, now)),
+        patiently(|| load_feedback(mesh, &units, now))
     );
     figures.context("figures")?;
     feedback.context("feedback")
@@ -69,20 +75,21 @@ pub fn accounts() -> Vec<(String, String)> {
         .collect()
 }
 
-/// Units reach the other services a moment after identity took them in; until then they are refused as unknown.
-async fn once_units_are_known<T, F>(load: impl Fn() -> F) -> anyhow::Result<T>
+/// Units reach the other services a moment after identity took them in; until then they are refused as unknown. A busy
+/// machine may also miss a deadline. What is refused for such a reason is sent again: what is there by then stays.
+async fn patiently<T, F>(load: impl Fn() -> F) -> anyhow::Result<T>
 where
     F: Future<Output = anyhow::Result<T>>,
 {
-    let deadline = Instant::now() + Duration::from_secs(10);
+    let deadline = Instant::now() + Duration::from_secs(90);
     loop {
         let outcome = load().await;
-        let refused = outcome.as_ref().is_err_and(|error| {
+        let may_pass = outcome.as_ref().is_err_and(|error| {
             error
                 .downcast_ref::<tonic::Status>()
-                .is_some_and(|status| status.code() == Code::InvalidArgument)
+                .is_some_and(|status| PASSING.contains(&status.code()))
         });
-        if !refused || Instant::now() > deadline {
+        if !may_pass || Instant::now() > deadline {
             return outcome;
         }
         tokio::time::sleep(Duration::from_millis(50)).await;
