@@ -54,6 +54,8 @@ pub struct Unit {
     pub fields: Vec<String>,
     /// A point inside it, degrees east and north.
     pub point: Option<(f64, f64)>,
+    /// The units that it came from, with the share of each that went into it.
+    pub predecessors: Vec<(Uuid, f64)>,
 }
 
 impl Unit {

@@ -7,7 +7,7 @@ mod serve;
 use std::sync::Arc;
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
-use chrono::Utc;
+use chrono::{NaiveDate, Utc};
 use jsonwebtoken::{Algorithm, EncodingKey, Header, jwk::Jwk};
 use proto::identity::v1::{self as pb, UnitKind, export_directory_response::Entry};
 use uuid::Uuid;
@@ -225,6 +225,39 @@ impl City {
             valid_from: "2020-01-01".to_owned(),
             ..Default::default()
         }));
+        id
+    }
+
+    /// Adds a unit that came from shares of others, which end the day before.
+    pub fn successor(
+        &mut self,
+        code: &str,
+        kind: UnitKind,
+        since: NaiveDate,
+        predecessors: &[(Uuid, &str)],
+    ) -> Uuid {
+        let parent = Some(self.root);
+        let id = self.unit(code, kind, parent);
+        let last = since.pred_opt().map(|day| day.to_string());
+        for entry in &mut self.entries {
+            let Entry::Unit(unit) = entry else { continue };
+            if unit.id == id.to_string() {
+                unit.valid_from = since.to_string();
+                let predecessors = predecessors.iter();
+                unit.predecessors = predecessors
+                    .map(|(id, weight)| pb::Predecessor {
+                        unit_id: id.to_string(),
+                        weight: (*weight).to_owned(),
+                    })
+                    .collect();
+            }
+            if predecessors
+                .iter()
+                .any(|(old, _)| unit.id == old.to_string())
+            {
+                unit.valid_to = last.clone().unwrap_or_default();
+            }
+        }
         id
     }
 

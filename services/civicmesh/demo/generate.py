@@ -314,11 +314,20 @@ def load_indicators(sources):
     return {i.code: i for i in found}
 
 
+# Nobody reports it: how many per cent of all revenue is domestic.
+SHARE = "HCM.06.05"
+SHARE_OF = ("HCM.06.02", "HCM.06.01")
+
+
 def write_indicators(indicators):
+    part = indicators[SHARE_OF[0]]
+    share = (SHARE, "Tỷ trọng thu nội địa trong tổng thu ngân sách trên địa bàn", "Domestic share of state budget revenue in the area",
+             part.domain_code, part.domain_vi, part.domain_en, "%", "%", "month", "up", "none", "", "yes", "ratio", "output", "SECTOR", "D-FIN", 2, 0, 100,
+             "proposed here", *SHARE_OF, "100")
     write("indicators.csv", "code,name_vi,name_en,field_code,field_vi,field_en,unit_vi,unit_code,frequency,direction,aggregation,"
-          "weight,cumulative,ytd_rule,kind,groups,owner_key,decimals,min,max,source",
+          "weight,cumulative,ytd_rule,kind,groups,owner_key,decimals,min,max,source,numerator,denominator,factor", [share] +
           [(i.code, i.name_vi, i.name_en, i.domain_code, i.domain_vi, i.domain_en, i.unit_vi, i.unit_code, i.frequency, i.direction,
-            i.aggregation, i.weight, i.cumulative, i.rule, i.kind, i.groups, i.owner, i.decimals, i.low, i.high, SOURCE_WORDS.get(i.evidence, i.evidence.removeprefix("seen: ")))
+            i.aggregation, i.weight, i.cumulative, i.rule, i.kind, i.groups, i.owner, i.decimals, i.low, i.high, SOURCE_WORDS.get(i.evidence, i.evidence.removeprefix("seen: ")), "", "", "")
            for i in indicators.values()])
 
 
@@ -893,6 +902,8 @@ def targets(indicators, wards):
         for code, author, kind, factor in MORE_PLANS:
             value = indicators[code].text(round_target(base[code, year][0] * factor, 3))
             out.append((code, CITY, str(year), author, kind, comparators[indicators[code].direction], value, "", MADE_UP, 1))
+        of = [base[code, year][0] for code in SHARE_OF]
+        out.append((SHARE, CITY, str(year), "city", "base", "ge", f"{of[0] / of[1] * 100:.2f}", "", f"{MADE_UP}, as the plans for its parts say", 1))
     for code, values in WARD_PLANS.items():
         for year, wanted in zip((2026, 2027), values):
             for ward in sorted(wards):
@@ -1174,7 +1185,7 @@ def check(shapes):
     assert ended == {k for k, u in units.items() if u["valid_to"]}
 
     indicators = {i["code"]: i for i in rows(HERE / "indicators.csv")}
-    assert len(indicators) == 66 and all(i["owner_key"] in units for i in indicators.values())
+    assert len(indicators) == 67 and all(i["owner_key"] in units for i in indicators.values())
     fields = {i["field_code"] for i in indicators.values()}
     assert all(f in fields for u in units.values() for f in u["fields"].split("|") if f)
     for i in indicators.values():

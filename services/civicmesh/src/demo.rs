@@ -294,12 +294,28 @@ struct IndicatorRow {
     min: String,
     max: String,
     source: String,
+    numerator: String,
+    denominator: String,
+    factor: String,
+}
+
+/// A formula of one part above and one below the line.
+fn formula(row: &IndicatorRow) -> Option<indicators::Formula> {
+    let term = |code: &str| indicators::FormulaTerm {
+        indicator_code: code.to_owned(),
+        ..Default::default()
+    };
+    (!row.numerator.is_empty()).then(|| indicators::Formula {
+        numerator: vec![term(&row.numerator)],
+        denominator: vec![term(&row.denominator)],
+        factor: row.factor.clone(),
+    })
 }
 
 async fn load_catalogue(mesh: &Mesh, units: &Ids) -> anyhow::Result<Ids> {
     let mut client = IndicatorServiceClient::new(mesh.channel("indicators"));
     let mut request = indicators::ImportIndicatorsRequest {
-        request_id: request_id(b"catalogue"),
+        request_id: request_id(file!("indicators.csv")),
         ..Default::default()
     };
     for row in rows::<IndicatorRow>(file!("indicators.csv"))? {
@@ -330,6 +346,7 @@ async fn load_catalogue(mesh: &Mesh, units: &Ids) -> anyhow::Result<Ids> {
             )?
             .into(),
             owner_unit_id: id(units, &row.owner_key)?,
+            formula: formula(&row),
             code: row.code,
             name_vi: row.name_vi,
             name_en: row.name_en,

@@ -12,6 +12,7 @@ use rust_decimal::Decimal;
 use uuid::Uuid;
 
 use crate::{
+    derive::{self, Part},
     judge::{self, Case, Judged, decimal},
     model::{self, Evidence, Excess, Member, Thresholds},
     outlook::{Outlook, Timeline},
@@ -45,6 +46,26 @@ pub struct Basis {
     pub excess: Option<(Excess, bool)>,
     /// By how much the coming figures are supposed to be other than expected.
     pub moved: Vec<f64>,
+    /// What it is calculated from; empty where it is only reported.
+    pub parts: Vec<Part>,
+}
+
+impl Basis {
+    /// As it was known after a period, before units were made to add up.
+    #[must_use]
+    pub fn until(&self, last: Period) -> Self {
+        let was_known = |figure: &&Observation| {
+            Period::try_from(&figure.period).is_ok_and(|period| period <= last)
+        };
+        Self {
+            reported_since: None,
+            before: Vec::new(),
+            excess: None,
+            history: self.history.iter().filter(was_known).cloned().collect(),
+            parts: self.parts.iter().map(|part| part.until(last)).collect(),
+            ..self.clone()
+        }
+    }
 }
 
 /// What holds for all series of a day.
@@ -94,13 +115,12 @@ impl Terms {
 #[must_use]
 pub fn assess(basis: &Basis, terms: &Terms) -> Assessed {
     let indicator = &basis.indicator;
-    let timeline = Timeline::new(&basis.history).map(|timeline| {
-        let unit_id = basis.unit_id.to_string();
-        timeline
-            .with_breaks(indicator, &unit_id)
-            .with_seasons(&basis.seasons)
+    let timeline = timeline(basis);
+    let ends = basis.targets.iter().filter_map(|target| {
+        let span = Period::try_from(&target.period).ok()?;
+        Some(span.split(indicator.frequency())?.1)
     });
-    let outlook = look_ahead(basis, timeline.as_ref(), terms);
+    let outlook = look_ahead(basis, timeline.as_ref(), ends.max(), terms);
     let case = Case {
         indicator,
         timeline: timeline.as_ref(),
@@ -167,9 +187,20 @@ pub fn assess(basis: &Basis, terms: &Terms) -> Assessed {
     }
 }
 
-fn look_ahead(
+/// The figures of a series, period by period; nothing without figures.
+#[must_use]
+pub fn timeline(basis: &Basis) -> Option<Timeline> {
+    let timeline = Timeline::new(&basis.history)?;
+    let unit_id = basis.unit_id.to_string();
+    let timeline = timeline.with_breaks(&basis.indicator, &unit_id);
+    Some(timeline.with_seasons(&basis.seasons))
+}
+
+/// How a series may go on, up to this period if it is not too far.
+pub fn look_ahead(
     basis: &Basis,
     timeline: Option<&Timeline>,
+    until: Option<Period>,
     terms: &Terms,
 ) -> Result<Outlook, NoForecastReason> {
     let frequency = basis.indicator.frequency();
@@ -181,11 +212,10 @@ fn look_ahead(
     if behind > per_year(frequency) {
         return Err(NoForecastReason::Stale);
     }
-    let ends = basis.targets.iter().filter_map(|target| {
-        let span = Period::try_from(&target.period).ok()?;
-        Some(span.split(frequency)?.1)
-    });
-    let mut outlook = Outlook::new(timeline, ends.max(), &basis.indicator, basis.seed)?;
+    if !basis.parts.is_empty() {
+        return derive::look_ahead(basis, timeline, until, terms);
+    }
+    let mut outlook = Outlook::new(timeline, until, &basis.indicator, basis.seed)?;
     if let Some((excess, is_whole)) = &basis.excess {
         outlook.shift(&excess.shift(&outlook.member, *is_whole));
     }
@@ -201,6 +231,7 @@ fn method(basis: model::Basis) -> &'static str {
         model::Basis::Naive => "naive",
         model::Basis::Rare => "rare",
         model::Basis::Constant => "constant",
+        model::Basis::Calculated => "calculated",
     }
 }
 
@@ -361,6 +392,7 @@ mod tests {
             seasons: Vec::new(),
             excess: None,
             moved: Vec::new(),
+            parts: Vec::new(),
         };
         basis.indicator.set_year_rule(YearRule::Sum);
         assert_eq!(year_to_date(&basis), "0.3");

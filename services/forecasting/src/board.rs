@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use chassis::directory::Scope;
 use chrono::{DateTime, Utc};
 use prost::Message;
-use proto::{forecasting::v1 as pb, indicators::v1::Observation};
+use proto::{forecasting::v1 as pb, indicators::v1::Observation, period::Period};
 use sqlx::{PgExecutor, PgPool};
 use uuid::Uuid;
 
@@ -173,6 +173,35 @@ pub async fn parts(
     items_of(&items.fetch_all(db).await?)
 }
 
+/// The lines of what a series is calculated from, by indicator, within a scope.
+pub async fn drivers(
+    db: impl PgExecutor<'_>,
+    scope: &Scope,
+    indicator_id: Uuid,
+    unit_id: Uuid,
+) -> Result<HashMap<String, pb::RiskItem>, Error> {
+    let items = sqlx::query_scalar!(
+        r#"SELECT a.item AS "item!" FROM part p
+        JOIN assessment a ON a.indicator_id = p.part_id AND a.unit_id = $5 AND a.item IS NOT NULL
+        WHERE p.indicator_id = $4
+            AND ($1 OR a.unit_id = ANY($2) OR a.responsible_unit_id = ANY($2) OR a.field_code = ANY($3))"#,
+        scope.all,
+        &scope.units,
+        &scope.fields,
+        indicator_id,
+        unit_id
+    );
+    let items = items_of(&items.fetch_all(db).await?)?.into_iter();
+    let by_indicator = items.map(|item| {
+        let indicator = item.indicator.as_ref();
+        (
+            indicator.map(|one| one.id.clone()).unwrap_or_default(),
+            item,
+        )
+    });
+    Ok(by_indicator.collect())
+}
+
 /// The lines of the same indicator in these units, the most endangered first, within a scope.
 pub async fn beside(
     db: impl PgExecutor<'_>,
@@ -259,15 +288,23 @@ pub async fn whole(
     .await?
     .ok_or(Error::NotFound(indicator_id, unit_id))?;
     let mut forecast = pb::Forecast::decode(row.forecast.as_slice())?;
-    let history = recompute::history(db, &[indicator_id], &[unit_id]).await?;
+    let item = pb::RiskItem::decode(row.item.unwrap_or_default().as_slice())?;
+    let reported = recompute::history(db, &[indicator_id], &[unit_id]).await?;
     let own = |figure: &Observation| {
         let indicator = forecast.indicator.as_ref();
         indicator.is_none_or(|indicator| recompute::is_of(indicator, figure))
     };
     // A figure that has just come is not what it was made from.
     let count = usize::try_from(forecast.observation_count).unwrap_or_default();
-    let history = history.into_values().flatten().filter(own).take(count);
-    forecast.history = history.collect();
-    let item = pb::RiskItem::decode(row.item.unwrap_or_default().as_slice())?;
+    let count = count.saturating_sub(forecast.history.len());
+    let reported: Vec<Observation> = reported
+        .into_values()
+        .flatten()
+        .filter(own)
+        .take(count)
+        .collect();
+    forecast.history.extend(reported);
+    let period = |figure: &Observation| Period::try_from(&figure.period).map(Period::index).ok();
+    forecast.history.sort_by_key(period);
     Ok((forecast, item))
 }

@@ -1,7 +1,7 @@
 //! What this service keeps of the indicators service's data: indicators, targets, figures. Each change queues the
 //! series that rest on it, in the same transaction.
 
-use std::str::FromStr;
+use std::{collections::HashSet, str::FromStr};
 
 use anyhow::Context;
 use chrono::{DateTime, Utc};
@@ -30,6 +30,7 @@ pub async fn forget(tx: &mut PgConnection) -> anyhow::Result<()> {
     sqlx::query!("DELETE FROM indicator")
         .execute(&mut *tx)
         .await?;
+    sqlx::query!("DELETE FROM part").execute(&mut *tx).await?;
     sqlx::query!("DELETE FROM target").execute(&mut *tx).await?;
     sqlx::query!("DELETE FROM observation")
         .execute(&mut *tx)
@@ -53,21 +54,25 @@ pub async fn keep_indicators(
         versions.push(indicator.version);
         payloads.push(indicator.encode_to_vec());
     }
-    sqlx::query!(
+    let newer = sqlx::query_scalar!(
         "INSERT INTO indicator AS i (id, version, payload)
         SELECT n.id, n.version, n.payload FROM unnest($1::uuid[], $2::integer[], $3::bytea[]) AS n (id, version, payload)
         ON CONFLICT (id) DO UPDATE SET version = excluded.version, payload = excluded.payload
-        WHERE i.version < excluded.version",
+        WHERE i.version < excluded.version
+        RETURNING id",
         &ids,
         &versions,
         &payloads
-    )
-    .execute(&mut *tx)
-    .await?;
+    );
+    let newer: HashSet<Uuid> = newer.fetch_all(&mut *tx).await?.into_iter().collect();
+    keep_parts(tx, indicators, &newer).await?;
     let series = sqlx::query!(
         r#"SELECT indicator_id AS "indicator_id!", unit_id AS "unit_id!" FROM (
             SELECT indicator_id, unit_id FROM observation WHERE indicator_id = ANY($1)
-            UNION SELECT indicator_id, unit_id FROM target WHERE indicator_id = ANY($1)) s"#,
+            UNION SELECT indicator_id, unit_id FROM target WHERE indicator_id = ANY($1)
+            UNION SELECT p.indicator_id, o.unit_id FROM part p JOIN observation o ON o.indicator_id = p.part_id
+                WHERE p.indicator_id = ANY($1)
+            UNION SELECT indicator_id, unit_id FROM assessment WHERE indicator_id = ANY($1)) s"#,
         &ids
     )
     .fetch_all(&mut *tx)
@@ -77,6 +82,38 @@ pub async fn keep_indicators(
         .map(|row| (row.indicator_id, row.unit_id))
         .collect();
     queue(tx, series).await
+}
+
+/// Keeps what those indicators that are new here are calculated from.
+async fn keep_parts(
+    tx: &mut PgConnection,
+    indicators: &[pb::Indicator],
+    newer: &HashSet<Uuid>,
+) -> anyhow::Result<()> {
+    let (mut wholes, mut parts) = (Vec::new(), Vec::new());
+    for indicator in indicators {
+        let whole = id(&indicator.id)?;
+        let formula = indicator.formula.iter().filter(|_| newer.contains(&whole));
+        for term in formula.flat_map(|formula| formula.numerator.iter().chain(&formula.denominator))
+        {
+            wholes.push(whole);
+            parts.push(id(&term.indicator_id)?);
+        }
+    }
+    let newer: Vec<Uuid> = newer.iter().copied().collect();
+    sqlx::query!("DELETE FROM part WHERE indicator_id = ANY($1)", &newer)
+        .execute(&mut *tx)
+        .await?;
+    sqlx::query!(
+        "INSERT INTO part (indicator_id, part_id)
+        SELECT DISTINCT * FROM unnest($1::uuid[], $2::uuid[]) AS n (indicator_id, part_id)
+        ON CONFLICT DO NOTHING",
+        &wholes,
+        &parts
+    )
+    .execute(tx)
+    .await?;
+    Ok(())
 }
 
 /// Keeps targets, and queues their series.
@@ -144,7 +181,7 @@ pub async fn keep_observations(
     queue(tx, indicators.into_iter().zip(units).collect()).await
 }
 
-/// Queues series and wakes the worker on commit. A series that waits already is locked until then, so that the worker
+/// Queues series and what is calculated from them, and wakes the worker on commit. A series that waits already is locked until then, so that the worker
 /// does not take it without seeing this change.
 async fn queue(tx: &mut PgConnection, mut series: Vec<(Uuid, Uuid)>) -> anyhow::Result<()> {
     series.sort_unstable();
@@ -153,7 +190,12 @@ async fn queue(tx: &mut PgConnection, mut series: Vec<(Uuid, Uuid)>) -> anyhow::
     sqlx::query!(
         "WITH queued AS (
             INSERT INTO recompute (indicator_id, unit_id)
-            SELECT n.indicator_id, n.unit_id FROM unnest($1::uuid[], $2::uuid[]) AS n (indicator_id, unit_id)
+            SELECT s.indicator_id, s.unit_id FROM (
+                SELECT * FROM unnest($1::uuid[], $2::uuid[]) AS n (indicator_id, unit_id)
+                UNION
+                SELECT p.indicator_id, n.unit_id FROM unnest($1::uuid[], $2::uuid[]) AS n (indicator_id, unit_id)
+                JOIN part p ON p.part_id = n.indicator_id) s
+            ORDER BY 1, 2
             ON CONFLICT (indicator_id, unit_id) DO UPDATE SET attempts = 0, error = NULL, create_time = now())
         SELECT pg_notify($3, '')",
         &indicators,

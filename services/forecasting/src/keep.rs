@@ -16,13 +16,13 @@ use crate::{
     recompute::{Key, Loaded, MODEL_VERSION, is_local},
 };
 
-/// Keeps assessments, and states those that changed.
+/// Keeps assessments, and states those that changed; answers of which series something else is known now.
 pub async fn keep(
     tx: &mut PgConnection,
     actor: &str,
     assessed: &[(Loaded, Assessed)],
     terms: &Terms,
-) -> anyhow::Result<()> {
+) -> anyhow::Result<Vec<Key>> {
     let mut columns = Columns::default();
     for (series, assessed) in assessed {
         columns.push(series, assessed);
@@ -36,11 +36,13 @@ pub async fn keep(
     let mut news: Vec<(&Loaded, &pb::Forecast)> = Vec::new();
     let mut predictions = Vec::new();
     let mut changes: Vec<(&Loaded, pb::RiskChanged)> = Vec::new();
+    let mut changed = Vec::new();
     for (series, assessed) in assessed {
         let earlier = before.get(&series.key());
         if earlier == Some(&Standing::of(assessed)) {
             continue;
         }
+        changed.push(series.key());
         // Of what is new there is nothing yet that came true.
         if earlier.is_some() {
             news.push((series, &assessed.forecast));
@@ -74,7 +76,7 @@ pub async fn keep(
         }
     });
     events::publish_all(tx, facts).await?;
-    Ok(())
+    Ok(changed)
 }
 
 /// Figures of the whole country are on the board only where somebody set a target for them.
@@ -162,11 +164,9 @@ impl Columns {
         self.gap_ranks.push(assessed.rank.2);
         self.last_observations.push(standing.last_observation_id);
         self.figure_counts.push(assessed.forecast.observation_count);
-        // The figures are there already, and most of the message.
-        let forecast = pb::Forecast {
-            history: Vec::new(),
-            ..assessed.forecast.clone()
-        };
+        // Reported figures are there already, and most of the message; calculated ones are nowhere else.
+        let mut forecast = assessed.forecast.clone();
+        forecast.history.retain(|figure| figure.id.is_empty());
         self.forecasts.push(forecast.encode_to_vec());
         let item = is_listed(series, assessed).then(|| assessed.item.encode_to_vec());
         self.items.push(item);

@@ -104,6 +104,12 @@ impl Timeline {
         (period.frequency() == self.first.frequency() && at < self.values.len()).then_some(at)
     }
 
+    /// The period of the first figure.
+    #[must_use]
+    pub fn first(&self) -> Period {
+        self.first
+    }
+
     /// The period of the last figure.
     #[must_use]
     pub fn last(&self) -> Period {
@@ -242,6 +248,14 @@ pub struct Point {
     pub interval95: Interval,
 }
 
+/// How many periods are forecast: a year at least, and up to this period if it is not too far.
+#[must_use]
+pub fn horizon(last: Period, until: Option<Period>) -> i32 {
+    let year = per_year(last.frequency());
+    let asked = until.map_or(0, |until| until.index() - last.index());
+    asked.clamp(year, YEARS_AHEAD * year)
+}
+
 impl Outlook {
     /// Forecasts a year at least, and up to this period if it is not too far.
     pub fn new(
@@ -252,9 +266,7 @@ impl Outlook {
     ) -> Result<Self, pb::NoForecastReason> {
         let last = timeline.last();
         let year = per_year(last.frequency());
-        let asked = until.map_or(0, |until| until.index() - last.index());
-        let horizon = asked.clamp(year, YEARS_AHEAD * year);
-        let horizon = usize::try_from(horizon).unwrap_or_default();
+        let horizon = usize::try_from(horizon(last, until)).unwrap_or_default();
         let is_total = matches!(indicator.year_rule(), YearRule::Last | YearRule::Ratio)
             && year > 1
             && timeline.is_running_total();
@@ -293,6 +305,54 @@ impl Outlook {
             paths: forecast.paths,
             basis: forecast.basis,
         })
+    }
+
+    /// What follows from futures that were made elsewhere, each from the period after the last figure on.
+    #[must_use]
+    pub fn of_paths(timeline: &Timeline, indicator: &Indicator, mut paths: Vec<Vec<f64>>) -> Self {
+        if let Some((low, high)) = limits(indicator) {
+            let values = paths.iter_mut().flatten();
+            values.for_each(|value| *value = value.clamp(low, high));
+        }
+        let last = timeline.last();
+        let steps = paths.iter().map(Vec::len).min().unwrap_or(0);
+        let (mean, variance) = moments(&paths, steps);
+        let point = |(at, mean): (usize, &f64)| {
+            let mut values: Vec<f64> = paths.iter().map(|path| path[at]).collect();
+            values.sort_by(f64::total_cmp);
+            let holding = |interval: Interval| Interval {
+                low: interval.low.min(*mean),
+                high: interval.high.max(*mean),
+            };
+            Point {
+                period: last.plus(i32::try_from(at).unwrap_or(i32::MAX) + 1),
+                mean: *mean,
+                interval80: holding(within(&values, 0.1)),
+                interval95: holding(within(&values, 0.025)),
+            }
+        };
+        Self {
+            points: mean.iter().enumerate().map(point).collect(),
+            member: Member {
+                origin: last.index(),
+                recent: timeline.recent(RECENT),
+                mean,
+                variance,
+            },
+            paths,
+            basis: Basis::Calculated,
+        }
+    }
+
+    /// Multiplies what is expected of all coming periods.
+    pub fn scale(&mut self, factor: f64) {
+        let shift: Vec<f64> = self
+            .member
+            .mean
+            .iter()
+            .map(|mean| mean * (factor - 1.0))
+            .collect();
+        self.shift(&shift);
     }
 
     /// Moves what is expected of the coming periods by so much each: as a factor where that leaves its sign, so that
@@ -364,14 +424,17 @@ fn accumulate(timeline: &Timeline, forecast: &mut model::Forecast) {
     for step in 0..forecast.mean.len() {
         let mut values: Vec<f64> = forecast.paths.iter().map(|path| path[step]).collect();
         values.sort_by(f64::total_cmp);
-        forecast.interval80[step] = within(&values, 10);
-        forecast.interval95[step] = within(&values, 2);
+        forecast.interval80[step] = within(&values, 0.1);
+        forecast.interval95[step] = within(&values, 0.025);
     }
 }
 
-/// Leaves off this many per cent of sorted values at both ends.
-fn within(sorted: &[f64], percent: usize) -> Interval {
-    let off = (sorted.len() * percent / 100).min(sorted.len().saturating_sub(1) / 2);
+/// Leaves off this share of sorted values at both ends.
+fn within(sorted: &[f64], share: f64) -> Interval {
+    #[expect(clippy::cast_possible_truncation, reason = "between 0 and the length")]
+    #[expect(clippy::cast_sign_loss, reason = "between 0 and the length")]
+    let off = (sorted.len() as f64 * share) as usize;
+    let off = off.min(sorted.len().saturating_sub(1) / 2);
     Interval {
         low: sorted.get(off).copied().unwrap_or_default(),
         high: sorted

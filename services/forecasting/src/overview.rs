@@ -1,10 +1,14 @@
 //! All that is known of what one series is heading for.
 
+use std::collections::HashMap;
+
 use chassis::{Base, directory::Scope};
-use proto::forecasting::v1 as pb;
+use proto::{forecasting::v1 as pb, indicators::v1::FormulaTerm};
 use uuid::Uuid;
 
-use crate::{accuracy, board, course::courses, error::Error, explain::explain, note};
+use crate::{
+    accuracy, board, course::courses, error::Error, explain::explain, judge::decimal, note,
+};
 
 /// Where the caller may read forecasts, and where explanations.
 pub struct Sight {
@@ -29,8 +33,9 @@ pub async fn read(
         ..Default::default()
     };
     let units = units_beside(base, unit_id);
-    let (parts, beside, notes, accuracy) = tokio::try_join!(
+    let (parts, drivers, beside, notes, accuracy) = tokio::try_join!(
         board::parts(db, scope, indicator_id, unit_id),
+        board::drivers(db, scope, indicator_id, unit_id),
         board::beside(db, scope, indicator_id, &units),
         note::list(db, &sight.explanations, indicator_id, unit_id),
         accuracy::read(db, scope, &of_series),
@@ -42,6 +47,7 @@ pub async fn read(
         contributions: contributions(&parts, &line),
         comparables: beside.iter().map(|item| unit_outlook(item, None)).collect(),
         notes,
+        drivers: effects(&forecast, &line, &drivers),
         accuracy: Some(accuracy),
         forecast: Some(forecast),
     })
@@ -57,6 +63,55 @@ fn units_beside(base: &Base, unit_id: Uuid) -> Vec<Uuid> {
         other.id != unit_id && other.kind == unit.kind && other.parent_id == unit.parent_id
     });
     beside.map(|other| other.id).collect()
+}
+
+/// What a series is calculated from, each with what one per cent more of it does to the outturn.
+fn effects(
+    whole: &pb::Forecast,
+    line: &pb::Assessment,
+    drivers: &HashMap<String, pb::RiskItem>,
+) -> Vec<pb::Driver> {
+    let Some(indicator) = &whole.indicator else {
+        return Vec::new();
+    };
+    let formula = indicator.formula.clone().unwrap_or_default();
+    let (above, below) = (&formula.numerator, &formula.denominator);
+    let outturns: HashMap<&String, f64> = drivers
+        .iter()
+        .filter_map(|(id, item)| Some((id, item.assessment.as_ref()?.outturn.parse().ok()?)))
+        .collect();
+    let value = |term: &FormulaTerm| {
+        let weight: f64 = term.weight.parse().unwrap_or(1.0);
+        Some(weight * outturns.get(&term.indicator_id)?)
+    };
+    // The share that an indicator has in a sum, all of which must be known.
+    let share = |id: &String, terms: &[FormulaTerm]| -> Option<f64> {
+        let sum: f64 = terms.iter().map(value).sum::<Option<f64>>()?;
+        let own = terms.iter().filter(|term| term.indicator_id == *id);
+        let own: Vec<f64> = own.filter_map(value).collect();
+        let share = own.iter().sum::<f64>() / if own.is_empty() { 1.0 } else { sum };
+        share.is_finite().then_some(share)
+    };
+    let effect = |id: &String| {
+        let total: f64 = line.outturn.parse().ok()?;
+        let effect = total * (share(id, above)? - share(id, below)?) / 100.0;
+        Some(decimal(effect, indicator.decimals + 2))
+    };
+    let ids = above.iter().chain(below).map(|term| &term.indicator_id);
+    let effects: Vec<(&String, String)> =
+        ids.map(|id| (id, effect(id).unwrap_or_default())).collect();
+    let driver = |(id, effect_of_percent): (&String, String)| pb::Driver {
+        item: drivers.get(id).cloned(),
+        effect_of_percent,
+    };
+    let mut found: Vec<pb::Driver> = Vec::new();
+    for driver in effects.into_iter().map(driver) {
+        // What is on both sides is listed once.
+        if driver.item.is_some() && found.iter().all(|one| one.item != driver.item) {
+            found.push(driver);
+        }
+    }
+    found
 }
 
 fn contributions(parts: &[pb::RiskItem], whole: &pb::Assessment) -> Vec<pb::UnitOutlook> {

@@ -75,16 +75,7 @@ pub fn hindcasts(basis: &Basis, terms: &Terms) -> Vec<Prediction> {
     let origins = basis.history.iter().rev().skip(1).take(HINDCASTS);
     let made = origins.filter_map(|last| {
         let origin = period(last)?;
-        let as_of = Basis {
-            reported_since: None,
-            before: Vec::new(),
-            excess: None,
-            history: (basis.history.iter())
-                .filter(|figure| period(figure).is_some_and(|period| period <= origin))
-                .cloned()
-                .collect(),
-            ..basis.clone()
-        };
+        let as_of = basis.until(origin);
         let due = chrono::TimeDelta::days(i64::from(basis.indicator.report_days));
         let terms = Terms {
             today: origin.last_day() + due,

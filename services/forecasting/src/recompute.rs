@@ -22,9 +22,10 @@ use crate::{
     accuracy, add_up,
     assess::{Basis, Terms, assess},
     copy::WAKE,
+    derive,
     error::Error,
     keep::keep,
-    lend,
+    lend, lineage,
     model::Thresholds,
     prediction::{self, Prediction},
     threshold,
@@ -228,7 +229,9 @@ async fn renew(
     let gone = series.iter().filter(|key| !known.contains(key)).copied();
     forget(tx, gone.collect()).await?;
     let assessed = on_all_processors(bases, terms.clone(), assess).await?;
-    keep(tx, base.name, &assessed, terms).await
+    let changed = keep(tx, base.name, &assessed, terms).await?;
+    let successors = lineage::successors(&base.directory, &changed);
+    Ok(queue(tx, &successors).await?)
 }
 
 async fn forget(tx: &mut PgConnection, series: Vec<Key>) -> sqlx::Result<()> {
@@ -281,12 +284,17 @@ async fn claim(tx: &mut PgConnection, one: Option<Key>) -> sqlx::Result<Vec<Key>
         .collect())
 }
 
-/// Puts series back at the end of the queue.
+/// Puts series at the end of the queue, and what is calculated from them.
 pub async fn queue(tx: &mut PgConnection, series: &[Key]) -> sqlx::Result<()> {
     let (indicators, units): (Vec<Uuid>, Vec<Uuid>) = series.iter().copied().unzip();
     sqlx::query!(
         "INSERT INTO recompute (indicator_id, unit_id, create_time)
-        SELECT n.indicator_id, n.unit_id, clock_timestamp() FROM unnest($1::uuid[], $2::uuid[]) AS n (indicator_id, unit_id)
+        SELECT s.indicator_id, s.unit_id, clock_timestamp() FROM (
+            SELECT * FROM unnest($1::uuid[], $2::uuid[]) AS n (indicator_id, unit_id)
+            UNION
+            SELECT p.indicator_id, n.unit_id FROM unnest($1::uuid[], $2::uuid[]) AS n (indicator_id, unit_id)
+            JOIN part p ON p.part_id = n.indicator_id) s
+        ORDER BY 1, 2
         ON CONFLICT DO NOTHING",
         &indicators,
         &units
@@ -349,7 +357,10 @@ impl Loaded {
     /// Whether its figures add up with those of the units beside it.
     #[must_use]
     pub fn adds_up(&self) -> bool {
-        self.exists && self.basis.indicator.aggregation() == Aggregation::Sum
+        // What is calculated adds up as far as its parts do.
+        self.exists
+            && self.basis.parts.is_empty()
+            && self.basis.indicator.aggregation() == Aggregation::Sum
     }
 }
 
@@ -362,7 +373,8 @@ pub fn is_local(kind: UnitKind) -> bool {
     )
 }
 
-async fn load(
+/// What series rest on; those of which nothing is known are left out.
+pub async fn load(
     tx: &mut PgConnection,
     base: &Base,
     series: &[Key],
@@ -405,9 +417,6 @@ async fn load(
         };
         let mut history = history.remove(key).unwrap_or_default();
         let targets = targets.remove(key).unwrap_or_default();
-        if history.is_empty() && targets.is_empty() {
-            continue;
-        }
         let unit = base.directory.unit(key.1);
         let kind = unit
             .as_ref()
@@ -436,9 +445,13 @@ async fn load(
                 seasons: Vec::new(),
                 excess: None,
                 moved: Vec::new(),
+                parts: Vec::new(),
             },
         });
     }
+    lineage::load(tx, base, &mut loaded, thresholds_version).await?;
+    derive::load(tx, base, &mut loaded, thresholds_version).await?;
+    loaded.retain(|series| !(series.basis.history.is_empty() && series.basis.targets.is_empty()));
     lend::seasons(tx, &mut loaded).await?;
     let adding = loaded.iter_mut().filter(|series| series.adds_up());
     add_up::load(tx, &mut adding.collect::<Vec<_>>()).await?;

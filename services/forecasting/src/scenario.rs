@@ -1,6 +1,6 @@
 //! What would be if the coming figures were as supposed.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use chassis::{Base, directory::Scope};
 use chrono::{DateTime, Utc};
@@ -23,6 +23,8 @@ use crate::{
 const MOST: usize = 24;
 /// Units that can be supposed to do otherwise.
 const MOST_UNITS: usize = 50;
+/// Indicators that can be supposed to do otherwise.
+const MOST_DRIVERS: usize = 24;
 /// Scenarios that a person keeps of a series at most.
 const KEPT: i64 = 20;
 /// Scenarios of a series that are listed at most.
@@ -35,6 +37,8 @@ pub struct Scenario {
     figures: Vec<(Period, String)>,
     /// By how many per cent units below do better than expected.
     moves: Vec<(Uuid, f64)>,
+    /// By how many per cent indicators that it is calculated from do better than expected.
+    drivers: Vec<(Uuid, f64)>,
 }
 
 /// What is supposed, as the contract writes it.
@@ -48,6 +52,10 @@ pub struct Texts<'a> {
     pub moved_unit_ids: &'a [String],
     /// A percentage for each.
     pub moved_percents: &'a [f64],
+    /// The indicators.
+    pub moved_indicator_ids: &'a [String],
+    /// A percentage for each.
+    pub moved_indicator_percents: &'a [f64],
 }
 
 /// Lends a message's texts.
@@ -58,6 +66,8 @@ macro_rules! texts {
             values: &$message.values,
             moved_unit_ids: &$message.moved_unit_ids,
             moved_percents: &$message.moved_percents,
+            moved_indicator_ids: &$message.moved_indicator_ids,
+            moved_indicator_percents: &$message.moved_indicator_percents,
         }
     };
 }
@@ -65,6 +75,26 @@ pub(crate) use texts;
 
 fn invalid(field: &'static str, vi: &'static str, en: &'static str) -> Error {
     Error::Invalid { field, vi, en }
+}
+
+/// Reads what is moved by how many per cent.
+fn moves(
+    (id_field, ids): (&'static str, &[String]),
+    (percent_field, percents): (&'static str, &[f64]),
+) -> Result<Vec<(Uuid, f64)>, Error> {
+    let moves = ids.iter().zip(percents).map(|(id, percent)| {
+        if !(-100.0..=1000.0).contains(percent) {
+            return Err(invalid(
+                percent_field,
+                "phải từ -100 đến 1000",
+                "must be from -100 to 1,000",
+            ));
+        }
+        let id = Uuid::parse_str(id)
+            .map_err(|_| invalid(id_field, "phải là các mã UUID", "must be UUIDs"))?;
+        Ok((id, *percent))
+    });
+    moves.collect()
 }
 
 impl Scenario {
@@ -78,6 +108,8 @@ impl Scenario {
             values,
             moved_unit_ids,
             moved_percents,
+            moved_indicator_ids,
+            moved_indicator_percents,
         } = texts;
         if periods.len() > MOST || periods.len() != values.len() {
             return Err(invalid(
@@ -93,11 +125,20 @@ impl Scenario {
                 "must be at most 50, one for each of the units",
             ));
         }
-        if periods.is_empty() && moved_unit_ids.is_empty() {
+        if moved_indicator_ids.len() > MOST_DRIVERS
+            || moved_indicator_ids.len() != moved_indicator_percents.len()
+        {
+            return Err(invalid(
+                "moved_indicator_percents",
+                "phải có tối đa 24 chỉ tiêu, mỗi chỉ tiêu một tỷ lệ",
+                "must be at most 24, one for each of the indicators",
+            ));
+        }
+        if periods.is_empty() && moved_unit_ids.is_empty() && moved_indicator_ids.is_empty() {
             return Err(invalid(
                 "values",
-                "phải giả định ít nhất một giá trị hoặc một đơn vị",
-                "must suppose a value or a unit at least",
+                "phải giả định ít nhất một giá trị, một đơn vị hoặc một chỉ tiêu",
+                "must suppose a value, a unit or an indicator at least",
             ));
         }
         let figures = periods.iter().zip(values).map(|(period, value)| {
@@ -117,25 +158,18 @@ impl Scenario {
             })?;
             Ok((period, value.clone()))
         });
-        let moves = moved_unit_ids
-            .iter()
-            .zip(moved_percents)
-            .map(|(unit, percent)| {
-                if !(-100.0..=1000.0).contains(percent) {
-                    return Err(invalid(
-                        "moved_percents",
-                        "phải từ -100 đến 1000",
-                        "must be from -100 to 1,000",
-                    ));
-                }
-                let unit = Uuid::parse_str(unit).map_err(|_| {
-                    invalid("moved_unit_ids", "phải là các mã UUID", "must be UUIDs")
-                })?;
-                Ok((unit, *percent))
-            });
+        let moves = self::moves(
+            ("moved_unit_ids", moved_unit_ids),
+            ("moved_percents", moved_percents),
+        )?;
+        let drivers = self::moves(
+            ("moved_indicator_ids", moved_indicator_ids),
+            ("moved_indicator_percents", moved_indicator_percents),
+        )?;
         Ok(Self {
             figures: figures.collect::<Result<_, Error>>()?,
-            moves: moves.collect::<Result<_, Error>>()?,
+            moves,
+            drivers,
         })
     }
 
@@ -144,11 +178,38 @@ impl Scenario {
         let last = last(basis);
         self.figures
             .retain(|(period, _)| last.is_none_or(|last| *period > last));
-        (!self.figures.is_empty() || !self.moves.is_empty()).then_some(self)
+        let is_nothing =
+            self.figures.is_empty() && self.moves.is_empty() && self.drivers.is_empty();
+        (!is_nothing).then_some(self)
     }
 
-    /// Adds what is supposed to a basis, as if it had been reported; `parts` are the forecasts of the units moved.
-    fn suppose(&self, basis: &mut Basis, parts: &HashMap<Uuid, pb::Forecast>) -> Result<(), Error> {
+    /// Adds what is supposed to a basis, as if it had been reported; `parts` are the forecasts of the units moved,
+    /// `drivers` the indicators that may be moved.
+    fn suppose(
+        &self,
+        basis: &mut Basis,
+        parts: &HashMap<Uuid, pb::Forecast>,
+        drivers: &HashSet<String>,
+    ) -> Result<(), Error> {
+        if !basis.parts.is_empty() && !self.figures.is_empty() {
+            return Err(invalid(
+                "periods",
+                "phải để trống vì chỉ tiêu này được tính từ các chỉ tiêu khác, hãy giả định các chỉ tiêu đó",
+                "must be empty as this is calculated from other indicators, suppose something of those",
+            ));
+        }
+        for (id, percent) in &self.drivers {
+            let id = id.to_string();
+            if !drivers.contains(&id) {
+                return Err(invalid(
+                    "moved_indicator_ids",
+                    "phải là các chỉ tiêu mà chỉ tiêu này được tính từ đó",
+                    "must be indicators that this one is calculated from",
+                ));
+            }
+            let moved = (basis.parts.iter_mut()).filter(|part| part.basis.indicator.id == id);
+            moved.for_each(|part| part.percent = *percent);
+        }
         for (period, value) in &self.figures {
             if last(basis).map(Period::next) != Some(*period) {
                 return Err(invalid(
@@ -202,6 +263,8 @@ pub struct Stage {
     basis: Basis,
     terms: Terms,
     parts: HashMap<Uuid, pb::Forecast>,
+    /// What it is calculated from, as far as the caller may read it.
+    drivers: HashSet<String>,
 }
 
 impl Stage {
@@ -226,17 +289,25 @@ impl Stage {
             true => HashMap::new(),
             false => board::forecasts_of_parts(&base.db, scope, series, &units).await?,
         };
+        let drivers = match basis.parts.is_empty() {
+            true => HashSet::new(),
+            false => board::drivers(&base.db, scope, series.0, series.1)
+                .await?
+                .into_keys()
+                .collect(),
+        };
         Ok(Self {
             basis,
             terms,
             parts,
+            drivers,
         })
     }
 
     /// Assesses the series as if things were as supposed.
     pub fn play(&self, scenario: &Scenario) -> Result<Assessed, Error> {
         let mut basis = self.basis.clone();
-        scenario.suppose(&mut basis, &self.parts)?;
+        scenario.suppose(&mut basis, &self.parts, &self.drivers)?;
         Ok(assess(&basis, &self.terms))
     }
 }
@@ -251,6 +322,8 @@ struct Row {
     values: Vec<String>,
     moved_unit_ids: Vec<Uuid>,
     moved_percents: Vec<f64>,
+    moved_indicator_ids: Vec<Uuid>,
+    moved_indicator_percents: Vec<f64>,
 }
 
 impl Row {
@@ -267,6 +340,9 @@ impl Row {
             moves: (self.moved_unit_ids.iter().copied())
                 .zip(self.moved_percents.iter().copied())
                 .collect(),
+            drivers: (self.moved_indicator_ids.iter().copied())
+                .zip(self.moved_indicator_percents.iter().copied())
+                .collect(),
         }
     }
 }
@@ -282,6 +358,12 @@ impl From<Row> for pb::Scenario {
             values: row.values,
             moved_unit_ids: row.moved_unit_ids.iter().map(Uuid::to_string).collect(),
             moved_percents: row.moved_percents,
+            moved_indicator_ids: row
+                .moved_indicator_ids
+                .iter()
+                .map(Uuid::to_string)
+                .collect(),
+            moved_indicator_percents: row.moved_indicator_percents,
             assessment: None,
         }
     }
@@ -308,19 +390,22 @@ pub async fn keep(
     name: &str,
     texts: Texts<'_>,
 ) -> Result<pb::Scenario, Error> {
-    let units = texts.moved_unit_ids.iter();
-    let units: Vec<Uuid> = units.filter_map(|unit| unit.parse().ok()).collect();
+    let read =
+        |ids: &[String]| -> Vec<Uuid> { ids.iter().filter_map(|id| id.parse().ok()).collect() };
+    let (units, indicators) = (read(texts.moved_unit_ids), read(texts.moved_indicator_ids));
     let row = sqlx::query_as!(
         Row,
         r#"INSERT INTO scenario (id, indicator_id, unit_id, principal_id, name, periods, "values", moved_unit_ids,
-            moved_percents)
-        SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9 WHERE $10 > (
+            moved_percents, moved_indicator_ids, moved_indicator_percents)
+        SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $11, $12 WHERE $10 > (
             SELECT count(*) FROM scenario
             WHERE indicator_id = $2 AND unit_id = $3 AND principal_id = $4 AND name <> $5)
         ON CONFLICT (indicator_id, unit_id, principal_id, name) DO UPDATE SET periods = excluded.periods,
             "values" = excluded."values", moved_unit_ids = excluded.moved_unit_ids,
-            moved_percents = excluded.moved_percents, create_time = now()
-        RETURNING id, name, principal_id, create_time, periods, "values", moved_unit_ids, moved_percents"#,
+            moved_percents = excluded.moved_percents, moved_indicator_ids = excluded.moved_indicator_ids,
+            moved_indicator_percents = excluded.moved_indicator_percents, create_time = now()
+        RETURNING id, name, principal_id, create_time, periods, "values", moved_unit_ids, moved_percents,
+            moved_indicator_ids, moved_indicator_percents"#,
         Uuid::now_v7(),
         series.0,
         series.1,
@@ -330,7 +415,9 @@ pub async fn keep(
         texts.values,
         &units,
         texts.moved_percents,
-        KEPT
+        KEPT,
+        &indicators,
+        texts.moved_indicator_percents
     );
     let row = row.fetch_optional(tx).await?;
     Ok(row.ok_or(Error::TooManyScenarios)?.into())
@@ -340,7 +427,9 @@ pub async fn keep(
 pub async fn list(base: &Base, scope: &Scope, series: Key) -> Result<Vec<pb::Scenario>, Error> {
     let rows = sqlx::query_as!(
         Row,
-        r#"SELECT id, name, principal_id, create_time, periods, "values", moved_unit_ids, moved_percents FROM scenario
+        r#"SELECT id, name, principal_id, create_time, periods, "values", moved_unit_ids, moved_percents,
+            moved_indicator_ids, moved_indicator_percents
+        FROM scenario
         WHERE indicator_id = $1 AND unit_id = $2 ORDER BY create_time DESC, id DESC LIMIT $3"#,
         series.0,
         series.1,

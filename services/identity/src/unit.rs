@@ -5,7 +5,9 @@ mod import;
 use chassis::Refusal;
 use chrono::NaiveDate;
 use proto::identity::v1::{self as pb, UnitChangeKind, UnitKind};
-use sqlx::PgExecutor;
+use rust_decimal::Decimal;
+use serde::Deserialize;
+use sqlx::{PgExecutor, types::Json};
 use uuid::Uuid;
 
 use crate::{error::Result, parse::fold};
@@ -58,6 +60,14 @@ pub struct Unit {
     pub field_codes: Vec<String>,
     pub longitude: f64,
     pub latitude: f64,
+    pub predecessors: Json<Vec<Predecessor>>,
+}
+
+/// A unit that another one came from, and the share of it that went there.
+#[derive(Debug, Deserialize)]
+pub struct Predecessor {
+    id: Uuid,
+    weight: Decimal,
 }
 
 impl From<Unit> for pb::Unit {
@@ -78,6 +88,12 @@ impl From<Unit> for pb::Unit {
             field_codes: unit.field_codes,
             longitude: unit.longitude,
             latitude: unit.latitude,
+            predecessors: (unit.predecessors.0.into_iter())
+                .map(|one| pb::Predecessor {
+                    unit_id: one.id.to_string(),
+                    weight: one.weight.normalize().to_string(),
+                })
+                .collect(),
         }
     }
 }
@@ -85,8 +101,11 @@ impl From<Unit> for pb::Unit {
 pub async fn get(db: impl PgExecutor<'_>, id: Uuid) -> Result<Unit> {
     let unit = sqlx::query_as!(
         Unit,
-        "SELECT id, key, code, kind, name_vi, name_en, parent_id, valid_from, valid_to, field_codes, longitude, latitude
-         FROM unit WHERE id = $1",
+        r#"SELECT id, key, code, kind, name_vi, name_en, parent_id, valid_from, valid_to, field_codes, longitude, latitude,
+            coalesce((SELECT jsonb_agg(jsonb_build_object('id', f.id, 'weight', c.weight::text) ORDER BY f.key)
+                FROM unit_change c JOIN unit f ON f.key = c.from_key
+                WHERE c.to_key = unit.key AND c.weight > 0), '[]') AS "predecessors!: _"
+         FROM unit WHERE id = $1"#,
         id
     )
     .fetch_optional(db)
@@ -116,13 +135,16 @@ pub async fn list(db: impl PgExecutor<'_>, filter: Filter) -> Result<Vec<Unit>> 
     let (kind, code, id) = filter.after.unwrap_or_default();
     let units = sqlx::query_as!(
         Unit,
-        "SELECT id, key, code, kind, name_vi, name_en, parent_id, valid_from, valid_to, field_codes, longitude, latitude
+        r#"SELECT id, key, code, kind, name_vi, name_en, parent_id, valid_from, valid_to, field_codes, longitude, latitude,
+            coalesce((SELECT jsonb_agg(jsonb_build_object('id', f.id, 'weight', c.weight::text) ORDER BY f.key)
+                FROM unit_change c JOIN unit f ON f.key = c.from_key
+                WHERE c.to_key = unit.key AND c.weight > 0), '[]') AS "predecessors!: _"
          FROM unit
          WHERE (kind, code, id) > ($1, $2, $3)
             AND (cardinality($4::text[]) = 0 OR kind = ANY($4))
             AND ($5::date IS NULL OR (valid_from <= $5 AND (valid_to IS NULL OR valid_to >= $5)))
             AND search LIKE $6
-         ORDER BY kind, code, id LIMIT $7",
+         ORDER BY kind, code, id LIMIT $7"#,
         kind,
         code,
         id,
@@ -147,8 +169,31 @@ pub fn like(text: &str) -> String {
 pub async fn all(db: impl PgExecutor<'_>) -> sqlx::Result<Vec<Unit>> {
     sqlx::query_as!(
         Unit,
-        "SELECT id, key, code, kind, name_vi, name_en, parent_id, valid_from, valid_to, field_codes, longitude, latitude
-         FROM unit"
+        r#"SELECT id, key, code, kind, name_vi, name_en, parent_id, valid_from, valid_to, field_codes, longitude, latitude,
+            coalesce((SELECT jsonb_agg(jsonb_build_object('id', f.id, 'weight', c.weight::text) ORDER BY f.key)
+                FROM unit_change c JOIN unit f ON f.key = c.from_key
+                WHERE c.to_key = unit.key AND c.weight > 0), '[]') AS "predecessors!: _"
+         FROM unit"#
+    )
+    .fetch_all(db)
+    .await
+}
+
+/// Those with one of these ids or keys.
+pub async fn some(
+    db: impl PgExecutor<'_>,
+    ids: &[Uuid],
+    keys: &[String],
+) -> sqlx::Result<Vec<Unit>> {
+    sqlx::query_as!(
+        Unit,
+        r#"SELECT id, key, code, kind, name_vi, name_en, parent_id, valid_from, valid_to, field_codes, longitude, latitude,
+            coalesce((SELECT jsonb_agg(jsonb_build_object('id', f.id, 'weight', c.weight::text) ORDER BY f.key)
+                FROM unit_change c JOIN unit f ON f.key = c.from_key
+                WHERE c.to_key = unit.key AND c.weight > 0), '[]') AS "predecessors!: _"
+         FROM unit WHERE id = ANY($1) OR key = ANY($2) ORDER BY key"#,
+        ids,
+        keys
     )
     .fetch_all(db)
     .await

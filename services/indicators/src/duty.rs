@@ -45,7 +45,8 @@ pub async fn today(db: impl PgExecutor<'_>) -> Result<NaiveDate, Error> {
     Ok(city_date(now.fetch_one(db).await?))
 }
 
-/// Begins duties, or moves them on after figures were recorded. Figures of the whole country are nobody's here.
+/// Begins duties, or moves them on after figures were recorded. Figures of the whole country are nobody's here, and
+/// nobody is asked for what is calculated.
 ///
 /// A duty begins in the current year at the earliest, and not before the unit: what was printed of earlier years has
 /// gaps that nobody fills. Of those years only what follows the latest figure is asked for.
@@ -72,7 +73,7 @@ pub async fn begin(
                     greatest(min(s.index), period_index(min(s.since), per_year(min(i.frequency))))) AS first_index
             FROM unnest($1::uuid[], $2::uuid[], $3::boolean[], $4::integer[], $5::date[])
                 AS s (indicator_id, unit_id, by_owner, index, since)
-            JOIN indicator i ON i.id = s.indicator_id
+            JOIN indicator i ON i.id = s.indicator_id AND i.formula IS NULL
             LEFT JOIN duty d ON (d.indicator_id, d.unit_id) = (s.indicator_id, s.unit_id)
             GROUP BY s.indicator_id, s.unit_id
         ), latest AS (
@@ -100,6 +101,18 @@ pub async fn begin(
         &by_owner,
         &indexes,
         &since
+    )
+    .execute(tx)
+    .await?;
+    Ok(())
+}
+
+/// Ends the duty to report what is calculated.
+pub async fn end_calculated(tx: &mut PgConnection, indicators: &[Uuid]) -> Result<(), Error> {
+    sqlx::query!(
+        "DELETE FROM duty d USING indicator i
+        WHERE i.id = d.indicator_id AND i.id = ANY($1) AND i.formula IS NOT NULL",
+        indicators
     )
     .execute(tx)
     .await?;

@@ -17,6 +17,7 @@ use uuid::Uuid;
 use crate::{
     duty,
     error::Error,
+    formula::{self, Formula},
     measure,
     parse::{self, name},
 };
@@ -70,6 +71,8 @@ pub struct Indicator {
     pub report_days: i16,
     /// Where its figures stop being comparable with those before, in order of time.
     pub breaks: Json<Vec<Break>>,
+    /// How it is calculated from others; none where it is only reported.
+    pub formula: Option<Json<Formula>>,
     /// Number of this version.
     pub version: i32,
 }
@@ -224,6 +227,12 @@ impl Indicator {
                     Error::invalid("report_days", "phải từ 1 đến 366", "must be 1 to 366")
                 })?,
             breaks: Json(Break::read_all(directory, message)?),
+            formula: message
+                .formula
+                .as_ref()
+                .map(Formula::read)
+                .transpose()?
+                .map(Json),
             version: 1,
         };
         if let (Some(minimum), Some(maximum)) = (indicator.minimum, indicator.maximum)
@@ -271,6 +280,7 @@ impl From<Indicator> for pb::Indicator {
             groups: indicator.groups,
             source: indicator.source,
             breaks: indicator.breaks.0.into_iter().map(Into::into).collect(),
+            formula: indicator.formula.map(|formula| formula.0.into()),
             version: indicator.version,
         }
     }
@@ -284,7 +294,7 @@ pub async fn get(db: impl PgExecutor<'_>, id_or_code: &str) -> Result<Indicator,
         Indicator,
         r#"SELECT id, code, name_vi, name_en, field_code, field_vi, field_en, measure_vi, measure_code, frequency,
             direction, aggregation, weight, year_rule, kind, groups, owner_unit_id, decimals, minimum, maximum,
-            source, report_days, breaks AS "breaks: _", version
+            source, report_days, breaks AS "breaks: _", formula AS "formula: _", version
         FROM indicator WHERE id = $1 OR code = $2"#,
         id,
         id_or_code
@@ -300,7 +310,7 @@ pub async fn get_all(db: impl PgExecutor<'_>, ids: &[Uuid]) -> Result<Vec<Indica
         Indicator,
         r#"SELECT id, code, name_vi, name_en, field_code, field_vi, field_en, measure_vi, measure_code, frequency,
             direction, aggregation, weight, year_rule, kind, groups, owner_unit_id, decimals, minimum, maximum,
-            source, report_days, breaks AS "breaks: _", version
+            source, report_days, breaks AS "breaks: _", formula AS "formula: _", version
         FROM indicator WHERE id = ANY($1)"#,
         ids
     );
@@ -322,7 +332,7 @@ pub async fn list(
         Indicator,
         r#"SELECT id, code, name_vi, name_en, field_code, field_vi, field_en, measure_vi, measure_code, frequency,
             direction, aggregation, weight, year_rule, kind, groups, owner_unit_id, decimals, minimum, maximum,
-            source, report_days, breaks AS "breaks: _", version
+            source, report_days, breaks AS "breaks: _", formula AS "formula: _", version
         FROM indicator
         WHERE ($1::text IS NULL OR field_code = $1)
             AND ($2::text IS NULL OR $2 = ANY(groups))
@@ -368,24 +378,25 @@ pub fn read_all(
 pub async fn import(
     tx: &mut PgConnection,
     directory: &Directory,
-    indicators: &[Indicator],
+    indicators: &mut [Indicator],
     actor: &str,
 ) -> Result<Vec<Indicator>, Error> {
     demand_kept_frequencies(tx, indicators).await?;
+    formula::resolve(tx, indicators).await?;
     let changed = sqlx::query_as!(
         Indicator,
         r#"INSERT INTO indicator AS i (id, code, name_vi, name_en, field_code, field_vi, field_en, measure_vi,
             measure_code, frequency, direction, aggregation, weight, year_rule, kind, groups, owner_unit_id, decimals,
-            minimum, maximum, source, report_days, breaks)
+            minimum, maximum, source, report_days, breaks, formula)
         SELECT id, code, name_vi, name_en, field_code, field_vi, field_en, measure_vi, measure_code, frequency,
             direction, aggregation, weight, year_rule, kind, groups, owner_unit_id, decimals, minimum, maximum, source,
             coalesce(nullif(report_days, 0), (SELECT r.report_days FROM report_rule r WHERE r.frequency = d.frequency)),
-            breaks
+            breaks, formula
         FROM jsonb_to_recordset($1) AS d (id uuid, code text, name_vi text, name_en text, field_code text,
             field_vi text, field_en text, measure_vi text, measure_code text, frequency text, direction text,
             aggregation text, weight text, year_rule text, kind text, groups text[], owner_unit_id uuid,
             decimals smallint, minimum numeric, maximum numeric, source text, report_days smallint,
-            breaks jsonb)
+            breaks jsonb, formula jsonb)
         ON CONFLICT (code) DO UPDATE SET name_vi = excluded.name_vi, name_en = excluded.name_en,
             field_code = excluded.field_code, field_vi = excluded.field_vi, field_en = excluded.field_en,
             measure_vi = excluded.measure_vi, measure_code = excluded.measure_code, frequency = excluded.frequency,
@@ -393,22 +404,23 @@ pub async fn import(
             year_rule = excluded.year_rule, kind = excluded.kind, groups = excluded.groups,
             owner_unit_id = excluded.owner_unit_id, decimals = excluded.decimals, minimum = excluded.minimum,
             maximum = excluded.maximum, source = excluded.source, report_days = excluded.report_days,
-            breaks = excluded.breaks, version = i.version + 1
+            breaks = excluded.breaks, formula = excluded.formula, version = i.version + 1
         WHERE (i.name_vi, i.name_en, i.field_code, i.field_vi, i.field_en, i.measure_vi, i.measure_code, i.frequency,
                 i.direction, i.aggregation, i.weight, i.year_rule, i.kind, i.groups, i.owner_unit_id, i.decimals,
-                i.minimum, i.maximum, i.source, i.report_days, i.breaks)
+                i.minimum, i.maximum, i.source, i.report_days, i.breaks, i.formula)
             IS DISTINCT FROM (excluded.name_vi, excluded.name_en, excluded.field_code, excluded.field_vi,
                 excluded.field_en, excluded.measure_vi, excluded.measure_code, excluded.frequency, excluded.direction,
                 excluded.aggregation, excluded.weight, excluded.year_rule, excluded.kind, excluded.groups,
                 excluded.owner_unit_id, excluded.decimals, excluded.minimum, excluded.maximum, excluded.source,
-                excluded.report_days, excluded.breaks)
+                excluded.report_days, excluded.breaks, excluded.formula)
         RETURNING id, code, name_vi, name_en, field_code, field_vi, field_en, measure_vi, measure_code, frequency,
             direction, aggregation, weight, year_rule, kind, groups, owner_unit_id, decimals, minimum, maximum,
-            source, report_days, breaks AS "breaks: _", version"#,
-        Json(indicators) as _
+            source, report_days, breaks AS "breaks: _", formula AS "formula: _", version"#,
+        Json(&*indicators) as _
     )
     .fetch_all(&mut *tx)
     .await?;
+    formula::demand_sound(tx, indicators).await?;
 
     let ids: Vec<Uuid> = changed.iter().map(|indicator| indicator.id).collect();
     sqlx::query!(
@@ -420,6 +432,7 @@ pub async fn import(
     .execute(&mut *tx)
     .await?;
     duty::set_due(tx, &ids).await?;
+    duty::end_calculated(tx, &ids).await?;
     duty::begin(tx, directory, &duties(directory, &changed)).await?;
     Ok(changed)
 }

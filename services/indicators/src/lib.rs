@@ -4,6 +4,7 @@ mod catalogue;
 mod duty;
 mod entry;
 mod error;
+mod formula;
 mod grpc;
 mod indicator;
 mod measure;

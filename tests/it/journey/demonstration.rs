@@ -81,7 +81,7 @@ async fn units(rest: &Http, world: &World) {
 
 async fn catalogue(rest: &Http) {
     let indicators = list(rest, "/v1/indicators", &[("page_size", "50")], "indicators").await;
-    assert_eq!(indicators.len(), 66);
+    assert_eq!(indicators.len(), 67);
     let of_finance = rest
         .get_with(
             "/v1/indicators",

@@ -52,12 +52,19 @@ describe("what is sent", () => {
     high: `${i + 20}`,
   }));
 
-  const nothing = { periods: [], values: [], movedUnitIds: [], movedPercents: [] };
+  const nothing = {
+    periods: [],
+    values: [],
+    movedUnitIds: [],
+    movedPercents: [],
+    movedIndicatorIds: [],
+    movedIndicatorPercents: [],
+  };
 
   it("is nothing while nothing was typed", () => {
     expect(suppose(steps, {}, [], false)).toEqual({ supposed: nothing, isEmpty: true, problems: {} });
     expect(suppose(steps, { "2026-11": " " }, [], false).isEmpty, "an emptied input").toBe(true);
-    expect(suppose(steps, {}, [{ unitId: "a", percent: " " }], false).isEmpty, "an emptied share").toBe(true);
+    expect(suppose(steps, {}, [{ id: "a", percent: " " }], false).isEmpty, "an emptied share").toBe(true);
   });
 
   it("goes from the first period to the last one typed into, without a gap", () => {
@@ -83,12 +90,18 @@ describe("what is sent", () => {
   });
 
   it("names units that do otherwise, by shares within reason", () => {
-    const moved = (percent: string) => suppose(steps, {}, [{ unitId: "a", percent }], false);
+    const moved = (percent: string) => suppose(steps, {}, [{ id: "a", percent }], false);
     expect(moved("-12,5").supposed).toEqual({ ...nothing, movedUnitIds: ["a"], movedPercents: [-12.5] });
     expect(moved("5%").supposed.movedPercents).toEqual([5]);
     expect(moved("-101").problems).toEqual({ a: { kind: "range" } });
     expect(moved("1001").supposed).toEqual(nothing);
     expect(moved("nhiều").problems).toEqual({ a: { kind: "notANumber" } });
+  });
+
+  it("names indicators that do otherwise", () => {
+    const { supposed, isEmpty } = suppose(steps, {}, [{ id: "a", percent: "7" }], false, "indicators");
+    expect(supposed).toEqual({ ...nothing, movedIndicatorIds: ["a"], movedIndicatorPercents: [7] });
+    expect(isEmpty).toBe(false);
   });
 
   it("takes a per cent sign only where the measure is per cent", () => {

@@ -31,11 +31,13 @@ export function openSteps(forecast: Forecast, target: Target | undefined): Step[
   return steps;
 }
 
-/** A unit that does better than expected by so many per cent, as typed. */
+/** A unit, or an indicator this one is calculated from, that does better than expected by so many per cent, as typed. */
 export interface Move {
-  unitId: string;
+  id: string;
   percent: string;
 }
+
+export type Moved = "units" | "indicators";
 
 /** What is sent. */
 export interface Supposed {
@@ -43,6 +45,8 @@ export interface Supposed {
   values: string[];
   movedUnitIds: string[];
   movedPercents: number[];
+  movedIndicatorIds: string[];
+  movedIndicatorPercents: number[];
 }
 
 /** What is wrong with a text. */
@@ -52,26 +56,38 @@ export interface Supposition {
   supposed: Supposed;
   /** Nothing is supposed. */
   isEmpty: boolean;
-  /** What is wrong, by period or unit; nothing is sent while anything is. */
+  /** What is wrong, by period or id; nothing is sent while anything is. */
   problems: Record<string, Wrong>;
 }
 
-const NOTHING: Supposed = { periods: [], values: [], movedUnitIds: [], movedPercents: [] };
+const nothing = (): Supposed => ({
+  periods: [],
+  values: [],
+  movedUnitIds: [],
+  movedPercents: [],
+  movedIndicatorIds: [],
+  movedIndicatorPercents: [],
+});
 
 /**
  * What is supposed by what was typed, by period: everything up to the last period typed into, those before it that
- * were left alone as expected, for the periods must have no gap. A unit without a percentage is not moved.
+ * were left alone as expected, for the periods must have no gap. What has no percentage is not moved.
  */
 export function suppose(
   steps: readonly Step[],
   typed: Readonly<Record<string, string>>,
   moves: readonly Move[],
   isPercent: boolean,
+  moved: Moved = "units",
 ): Supposition {
   const text = (step: Step) => typed[step.period]?.trim() ?? "";
   const taken = [...steps];
   while (taken.length > 0 && !text(taken[taken.length - 1] as Step)) taken.pop();
-  const supposed: Supposed = { periods: [], values: [], movedUnitIds: [], movedPercents: [] };
+  const supposed = nothing();
+  const [ids, percents] =
+    moved === "units"
+      ? [supposed.movedUnitIds, supposed.movedPercents]
+      : [supposed.movedIndicatorIds, supposed.movedIndicatorPercents];
   const problems: Supposition["problems"] = {};
   for (const step of taken) {
     const { decimal, problem } = text(step) ? readNumber(text(step), isPercent) : { decimal: step.expected };
@@ -83,14 +99,14 @@ export function suppose(
   }
   for (const move of moves.filter((one) => one.percent.trim())) {
     const { decimal, problem } = readNumber(move.percent.trim(), true);
-    if (problem) problems[move.unitId] = problem;
-    else if (Number(decimal) < -100 || Number(decimal) > 1000) problems[move.unitId] = { kind: "range" };
+    if (problem) problems[move.id] = problem;
+    else if (Number(decimal) < -100 || Number(decimal) > 1000) problems[move.id] = { kind: "range" };
     else {
-      supposed.movedUnitIds.push(move.unitId);
-      supposed.movedPercents.push(Number(decimal));
+      ids.push(move.id);
+      percents.push(Number(decimal));
     }
   }
-  if (Object.keys(problems).length > 0) return { supposed: NOTHING, isEmpty: true, problems };
-  const isEmpty = supposed.periods.length === 0 && supposed.movedUnitIds.length === 0;
+  if (Object.keys(problems).length > 0) return { supposed: nothing(), isEmpty: true, problems };
+  const isEmpty = supposed.periods.length === 0 && ids.length === 0;
   return { supposed, isEmpty, problems };
 }

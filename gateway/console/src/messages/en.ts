@@ -298,6 +298,15 @@ export const en: Messages = {
     action: "Action",
     until: (date) => `until ${date}`,
   },
+  drivers: {
+    title: "What it is calculated from",
+    lead: "The last column says by how much the outturn would differ if that of this indicator were 1% larger.",
+    indicator: "Indicator",
+    soFar: "This year so far",
+    effect: (measure) => (measure ? `Effect of 1% (${measure})` : "Effect of 1%"),
+    formula: "Formula",
+    calculated: "calculated",
+  },
   breaks: {
     title: "Breaks in the series",
     from: (period) => `from ${period}`,
@@ -313,10 +322,17 @@ export const en: Messages = {
     open: "Open",
     remove: (name) => `Delete the scenario “${name}”`,
     over: "can no longer be told",
-    moves: "Units that do better or worse than forecast",
-    moveUnit: "Unit",
+    moving: {
+      units: { title: "Units that do better or worse than forecast", one: "Unit", add: "Add a unit" },
+      indicators: {
+        title: "Indicators that do better or worse than forecast",
+        one: "Indicator",
+        add: "Add an indicator",
+      },
+    },
+    leadCalculated:
+      "This is calculated from other indicators. Suppose that their coming figures are above or below the forecast to see what becomes of the probability.",
     movePercent: "Above forecast (%)",
-    moveAdd: "Add a unit",
     moveRemove: (name) => `Leave out ${name}`,
     range: "Must be from -100 to 1,000",
     lead: (measure) =>

@@ -295,6 +295,15 @@ const vi = {
     action: "Giải pháp",
     until: (date: string) => `đến ${date}`,
   },
+  drivers: {
+    title: "Được tính từ các chỉ tiêu",
+    lead: "Cột cuối cho biết số cuối kỳ đổi bao nhiêu nếu số cuối kỳ của chỉ tiêu này tăng thêm 1%.",
+    indicator: "Chỉ tiêu",
+    soFar: "Từ đầu năm",
+    effect: (measure: string) => (measure ? `Tác động của 1% (${measure})` : "Tác động của 1%"),
+    formula: "Công thức",
+    calculated: "tính toán",
+  },
   breaks: {
     title: "Điểm gãy của chuỗi số",
     from: (period: string) => `từ ${period}`,
@@ -310,10 +319,13 @@ const vi = {
     open: "Mở lại",
     remove: (name: string) => `Xóa kịch bản “${name}”`,
     over: "không còn tính được",
-    moves: "Đơn vị làm hơn hoặc kém dự báo",
-    moveUnit: "Đơn vị",
+    moving: {
+      units: { title: "Đơn vị làm hơn hoặc kém dự báo", one: "Đơn vị", add: "Thêm đơn vị" },
+      indicators: { title: "Chỉ tiêu cao hơn hoặc thấp hơn dự báo", one: "Chỉ tiêu", add: "Thêm chỉ tiêu" },
+    },
+    leadCalculated:
+      "Chỉ tiêu này được tính từ các chỉ tiêu khác. Hãy giả định số liệu sắp tới của các chỉ tiêu đó cao hơn hoặc thấp hơn dự báo để xem xác suất đổi ra sao.",
     movePercent: "Hơn dự báo (%)",
-    moveAdd: "Thêm đơn vị",
     moveRemove: (name: string) => `Bỏ ${name}`,
     range: "Phải từ -100 đến 1.000",
     lead: (measure: string) =>

@@ -254,6 +254,10 @@ impl TryFrom<pb::Unit> for Unit {
 
     fn try_from(unit: pb::Unit) -> anyhow::Result<Self> {
         let has_point = unit.longitude != 0.0 || unit.latitude != 0.0;
+        let predecessor = |one: &pb::Predecessor| -> anyhow::Result<(Uuid, f64)> {
+            let id = one.unit_id.parse().context("predecessor")?;
+            Ok((id, one.weight.parse().context("weight")?))
+        };
         Ok(Self {
             id: unit.id.parse().context("unit id")?,
             kind: unit.kind(),
@@ -269,6 +273,9 @@ impl TryFrom<pb::Unit> for Unit {
             name_en: unit.name_en,
             fields: unit.field_codes,
             point: has_point.then_some((unit.longitude, unit.latitude)),
+            predecessors: (unit.predecessors.iter())
+                .map(predecessor)
+                .collect::<anyhow::Result<_>>()?,
         })
     }
 }
@@ -292,6 +299,12 @@ impl From<&Unit> for pb::Unit {
             field_codes: unit.fields.clone(),
             longitude,
             latitude,
+            predecessors: (unit.predecessors.iter())
+                .map(|(id, weight)| pb::Predecessor {
+                    unit_id: id.to_string(),
+                    weight: weight.to_string(),
+                })
+                .collect(),
         }
     }
 }

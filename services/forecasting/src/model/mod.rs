@@ -5,7 +5,8 @@
 //!   thousands of other series (`learned`), and draws sample paths from calibrated ranges (`marginal`).
 //! - [`outturn`] turns the year so far and the paths into the year-end figure, [`probability`] that into the chance of
 //!   meeting a target, [`required_pace`] says what the rest of the year must bring, [`status`] gives the colour.
-//! - [`course`] is how the year could still end elsewhere, [`Excess`] makes units and their whole add up.
+//! - [`course`] is how the year could still end elsewhere, [`Excess`] makes units and their whole add up,
+//!   [`together`] joins the futures of what an indicator is calculated from.
 //! - [`anomaly`] judges a new value before it is accepted.
 //!
 //! Numbers are `f64` here: these are statistics, not amounts.
@@ -41,6 +42,7 @@ mod statistics;
 mod status;
 mod study;
 mod theta;
+mod together;
 
 pub use anomaly::{Anomaly, SUSPICIOUS, Suspicion, anomaly};
 pub use calendar::holiday_shares;
@@ -56,3 +58,4 @@ pub use season::seasonal_factors;
 pub use series::{Seasonality, Series, Unforecastable};
 pub use status::{Evidence, Status, Thresholds, status};
 pub use study::{Study, study};
+pub use together::together;

@@ -51,6 +51,8 @@ pub enum Basis {
     Rare,
     /// The same value every time.
     Constant,
+    /// The forecasts of what it is calculated from.
+    Calculated,
 }
 
 /// What is expected of the coming periods.

@@ -5,8 +5,10 @@ mod accuracy;
 mod assessment;
 mod board;
 mod check;
+mod derive;
 mod forecast;
 mod hierarchy;
+mod lineage;
 mod outlook;
 mod queue;
 mod scenario;
@@ -43,6 +45,10 @@ pub struct Setting {
     pub finance: Uuid,
     pub health: Uuid,
     pub ward: Uuid,
+    /// Two former districts, the second of which went into the commune by half.
+    pub former: [Uuid; 2],
+    /// Exists since half a year ago.
+    pub commune: Uuid,
     pub leader: String,
     pub admin: String,
     pub ward_admin: String,
@@ -58,6 +64,10 @@ impl Setting {
         let finance = city.unit("D-FIN", UnitKind::Department, Some(root));
         let health = city.unit("D-HLT", UnitKind::Department, Some(root));
         let ward = city.unit("26740", UnitKind::Ward, Some(root));
+        let former = ["760", "761"].map(|code| city.unit(code, UnitKind::District, Some(root)));
+        let since = this_month().plus(-6).first_day();
+        let shares = [(former[0], "1"), (former[1], "0.5")];
+        let commune = city.successor("27595", UnitKind::Commune, since, &shares);
         city.role("reader", &["forecasting.read"]);
         city.role("leader", &["forecasting.read", "explanations.read"]);
         city.role("admin", &["forecasting.read", "forecasting.configure"]);
@@ -86,6 +96,8 @@ impl Setting {
             finance,
             health,
             ward,
+            former,
+            commune,
             leader,
             admin,
             ward_admin,

@@ -13,7 +13,7 @@ use sqlx::PgConnection;
 use tonic::Code;
 use uuid::Uuid;
 
-use super::{CHANGE_KINDS, KINDS, Unit, word};
+use super::{CHANGE_KINDS, KINDS, word};
 use crate::{
     error::Result,
     grant,
@@ -73,9 +73,11 @@ pub async fn import(
         .map(String::as_str)
         .chain(columns.keys.iter().map(String::as_str))
         .collect();
-    let (units, added) = write_units(tx, &columns).await?;
-    write_changes(tx, &request.changes, &keys).await?;
-    let facts: Vec<pb::UnitChanged> = units
+    let (written, added) = write_units(tx, &columns).await?;
+    let succeeding = write_changes(tx, &request.changes, &keys).await?;
+    // Who came from others is news, too.
+    let facts: Vec<pb::UnitChanged> = super::some(&mut *tx, &written, &succeeding)
+        .await?
         .into_iter()
         .map(|unit| pb::UnitChanged {
             unit: Some(unit.into()),
@@ -100,7 +102,7 @@ pub async fn import(
     let count = |count: usize| i32::try_from(count).unwrap_or(i32::MAX);
     Ok(pb::ImportUnitsResponse {
         added: count(added),
-        corrected: count(facts.len() - added),
+        corrected: count(written.len() - added),
     })
 }
 
@@ -224,7 +226,7 @@ fn check_rings(
     Ok(())
 }
 
-async fn write_units(tx: &mut PgConnection, columns: &Columns) -> Result<(Vec<Unit>, usize)> {
+async fn write_units(tx: &mut PgConnection, columns: &Columns) -> Result<(Vec<Uuid>, usize)> {
     let rows = sqlx::query!(
         r#"INSERT INTO unit AS u (id, key, code, kind, name_vi, name_en, search, parent_id, valid_from, valid_to,
             field_codes, longitude, latitude)
@@ -241,8 +243,7 @@ async fn write_units(tx: &mut PgConnection, columns: &Columns) -> Result<(Vec<Un
                 u.latitude)
             IS DISTINCT FROM (excluded.code, excluded.kind, excluded.name_vi, excluded.name_en, excluded.parent_id,
                 excluded.valid_from, excluded.valid_to, excluded.field_codes, excluded.longitude, excluded.latitude)
-         RETURNING id, key, code, kind, name_vi, name_en, parent_id, valid_from, valid_to, field_codes, longitude, latitude,
-            (xmax = 0) AS "added!""#,
+         RETURNING id, (xmax = 0) AS "added!""#,
         &columns.ids,
         &columns.keys,
         &columns.codes,
@@ -260,31 +261,15 @@ async fn write_units(tx: &mut PgConnection, columns: &Columns) -> Result<(Vec<Un
     .fetch_all(tx)
     .await?;
     let added = rows.iter().filter(|row| row.added).count();
-    let units = rows
-        .into_iter()
-        .map(|row| Unit {
-            id: row.id,
-            key: row.key,
-            code: row.code,
-            kind: row.kind,
-            name_vi: row.name_vi,
-            name_en: row.name_en,
-            parent_id: row.parent_id,
-            valid_from: row.valid_from,
-            valid_to: row.valid_to,
-            field_codes: row.field_codes,
-            longitude: row.longitude,
-            latitude: row.latitude,
-        })
-        .collect();
-    Ok((units, added))
+    Ok((rows.into_iter().map(|row| row.id).collect(), added))
 }
 
+/// Keeps changes; answers the keys of the units of which something else is said now.
 async fn write_changes(
     tx: &mut PgConnection,
     changes: &[pb::UnitChange],
     keys: &HashSet<&str>,
-) -> Result<()> {
+) -> Result<Vec<String>> {
     let (mut dates, mut kinds, mut from, mut to) = (vec![], vec![], vec![], vec![]);
     let (mut weights, mut bases, mut qualities) = (vec![], vec![], vec![]);
     let mut sums: HashMap<(&str, NaiveDate), (Decimal, usize)> = HashMap::new();
@@ -322,11 +307,14 @@ async fn write_changes(
         )
         .into());
     }
-    sqlx::query!(
-        "INSERT INTO unit_change (date, kind, from_key, to_key, weight, basis, quality)
+    let changed = sqlx::query_scalar!(
+        "INSERT INTO unit_change AS u (date, kind, from_key, to_key, weight, basis, quality)
          SELECT * FROM unnest($1::date[], $2::text[], $3::text[], $4::text[], $5::numeric[], $6::text[], $7::text[])
          ON CONFLICT (from_key, date, to_key) DO UPDATE SET kind = excluded.kind, weight = excluded.weight,
-            basis = excluded.basis, quality = excluded.quality",
+            basis = excluded.basis, quality = excluded.quality
+         WHERE (u.kind, u.weight, u.basis, u.quality)
+            IS DISTINCT FROM (excluded.kind, excluded.weight, excluded.basis, excluded.quality)
+         RETURNING to_key",
         &dates,
         &kinds,
         &from,
@@ -334,10 +322,8 @@ async fn write_changes(
         &weights,
         &bases,
         &qualities
-    )
-    .execute(tx)
-    .await?;
-    Ok(())
+    );
+    Ok(changed.fetch_all(tx).await?)
 }
 
 fn check_change(

@@ -95,6 +95,20 @@ async fn a_whole_city_is_imported_at_once_and_a_repeat_changes_nothing(
         .changes;
     assert_eq!(changes.len(), 2);
     assert_eq!(changes[0].weight, "0.25");
+    // A unit says itself what it came from.
+    for (code, count) in [("11000", 1), ("11999", 750), ("10000", 0)] {
+        let request = pb::ListUnitsRequest {
+            query: code.to_owned(),
+            ..Default::default()
+        };
+        let found = client.list_units(request).await.unwrap().into_inner().units;
+        let came_from = &found[0].predecessors;
+        assert_eq!(came_from.len(), count, "{code}");
+        if count == 1 {
+            assert_eq!(came_from[0].unit_id, units["10000"].id);
+            assert_eq!(came_from[0].weight, "0.25");
+        }
+    }
     world.stop().await;
 }
 

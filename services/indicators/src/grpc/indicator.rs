@@ -48,14 +48,15 @@ impl IndicatorService for Grpc {
             .iter()
             .map(|one| one.owner_unit_id.as_str());
         parse::await_units(&self.base.directory, owners).await;
-        let entries = indicator::read_all(&self.base.directory, &request.indicators)?;
+        let mut entries = indicator::read_all(&self.base.directory, &request.indicators)?;
 
         let mut tx = self.base.db.begin().await.map_err(Error::from)?;
         let key = RequestKey::new(&actor, "ImportIndicators", &request.request_id, request)?;
         if let Claimed::Before(answer) = key.claim(&mut tx).await? {
             return Ok(Response::new(answer));
         }
-        let changed = indicator::import(&mut tx, &self.base.directory, &entries, &actor).await?;
+        let changed =
+            indicator::import(&mut tx, &self.base.directory, &mut entries, &actor).await?;
         let added = changed
             .iter()
             .filter(|indicator| indicator.version == 1)

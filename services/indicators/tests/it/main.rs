@@ -3,6 +3,7 @@
 
 mod due;
 mod entry;
+mod formula;
 mod import;
 mod indicator;
 mod observation;

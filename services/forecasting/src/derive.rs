@@ -1,0 +1,315 @@
+//! Indicators that are calculated from others: their figures, and how they may go on.
+
+use std::collections::HashMap;
+
+use chassis::Base;
+use proto::{
+    calendar::v1::Frequency,
+    forecasting::v1::NoForecastReason,
+    indicators::v1::{FormulaTerm, Indicator, Observation, Vintage, YearRule},
+    period::{Period, per_year},
+};
+use sqlx::PgConnection;
+use uuid::Uuid;
+
+use crate::{
+    assess::{self, Basis, Terms},
+    judge::decimal,
+    model,
+    outlook::{Outlook, Timeline, horizon},
+    recompute::{self, Key, Loaded},
+};
+
+/// A part of a formula, with what is known of it in the unit.
+#[derive(Clone, Debug)]
+pub struct Part {
+    /// What its own forecast rests on.
+    pub basis: Basis,
+    /// What it counts times.
+    weight: f64,
+    /// Whether it belongs to what is divided by.
+    is_divisor: bool,
+    /// By how many per cent its coming figures are supposed to be other than expected.
+    pub percent: f64,
+}
+
+impl Part {
+    /// As it was known after a period.
+    #[must_use]
+    pub fn until(&self, last: Period) -> Self {
+        let mut part = self.clone();
+        part.basis = part.basis.until(last);
+        part
+    }
+}
+
+/// A part as it goes on.
+struct Course<'a> {
+    part: &'a Part,
+    timeline: &'a Timeline,
+    /// Whether what counts is what it came to since the year began.
+    is_total: bool,
+}
+
+impl<'a> Course<'a> {
+    fn all(whole: &Indicator, parts: &'a [Part], timelines: &'a [Timeline]) -> Vec<Self> {
+        let course = |(part, timeline): (&'a Part, &'a Timeline)| Self {
+            part,
+            timeline,
+            is_total: whole.year_rule() == YearRule::Ratio
+                && part.basis.indicator.year_rule() == YearRule::Sum,
+        };
+        parts.iter().zip(timelines).map(course).collect()
+    }
+
+    /// What counts of these periods, `future` following the last figure; nothing where a figure is missing.
+    fn values(&self, first: Period, last: Period, future: &[f64]) -> Option<Vec<f64>> {
+        let known = self.timeline.last();
+        let value = |index: i32| match usize::try_from(index - known.index() - 1) {
+            Ok(ahead) => future.get(ahead).copied(),
+            Err(_) => self
+                .timeline
+                .value(Period::from_index(first.frequency(), index)),
+        };
+        if !self.is_total {
+            return (first.index()..=last.index()).map(value).collect();
+        }
+        let year = per_year(first.frequency());
+        let start = first.index() - first.index().rem_euclid(year);
+        let mut total = 0.0;
+        let mut totals = Vec::new();
+        for index in start..=last.index() {
+            if index.rem_euclid(year) == 0 {
+                total = 0.0;
+            }
+            total += value(index)?;
+            if index >= first.index() {
+                totals.push(total);
+            }
+        }
+        Some(totals)
+    }
+}
+
+/// What the formula gives for the values of its parts; nothing where that is no number.
+fn calculate<'a>(factor: f64, parts: impl Iterator<Item = (&'a Part, f64)>) -> Option<f64> {
+    let (mut above, mut below, mut is_divided) = (0.0, 0.0, false);
+    for (part, value) in parts {
+        if part.is_divisor {
+            below += part.weight * value;
+            is_divided = true;
+        } else {
+            above += part.weight * value;
+        }
+    }
+    let value = factor * above / if is_divided { below } else { 1.0 };
+    value.is_finite().then_some(value)
+}
+
+fn factor(indicator: &Indicator) -> f64 {
+    let formula = indicator.formula.as_ref();
+    formula
+        .and_then(|formula| formula.factor.parse().ok())
+        .unwrap_or(1.0)
+}
+
+/// Adds the figures that follow from those of the parts, for periods of which none was reported.
+pub fn fill(basis: &mut Basis) {
+    let timelines: Option<Vec<Timeline>> = basis.parts.iter().map(timeline).collect();
+    let Some(timelines) = timelines.filter(|timelines| !timelines.is_empty()) else {
+        return;
+    };
+    let first = timelines.iter().map(|one| one.first().index()).max();
+    let last = timelines.iter().map(|one| one.last().index()).min();
+    let (Some(first), Some(last)) = (first, last) else {
+        return;
+    };
+    let period_of = |figure: &Observation| Period::try_from(&figure.period).ok();
+    let mut figures: HashMap<i32, Observation> = HashMap::new();
+    for figure in basis.history.drain(..) {
+        if let Some(period) = period_of(&figure) {
+            figures.insert(period.index(), figure);
+        }
+    }
+    let courses = Course::all(&basis.indicator, &basis.parts, &timelines);
+    let factor = factor(&basis.indicator);
+    for index in first..=last {
+        let period = Period::from_index(basis.indicator.frequency(), index);
+        let values = courses.iter().map(|course| {
+            let value = course.values(period, period, &[])?.pop()?;
+            Some((course.part, value))
+        });
+        let values: Option<Vec<(&Part, f64)>> = values.collect();
+        let Some(value) = values.and_then(|values| calculate(factor, values.into_iter())) else {
+            continue;
+        };
+        figures.entry(index).or_insert_with(|| {
+            let parts = basis.parts.iter().filter_map(|part| {
+                let of = |figure: &&Observation| period_of(figure) == Some(period);
+                part.basis.history.iter().find(of)
+            });
+            let parts: Vec<&Observation> = parts.collect();
+            let value = decimal(value, basis.indicator.decimals);
+            calculated(basis, period, value, &parts)
+        });
+    }
+    let mut figures: Vec<(i32, Observation)> = figures.into_iter().collect();
+    figures.sort_by_key(|(index, _)| *index);
+    basis.history = figures.into_iter().map(|(_, figure)| figure).collect();
+}
+
+/// A figure that nobody reported and that follows from others, as sure as the least sure of them.
+#[must_use]
+pub fn calculated(
+    basis: &Basis,
+    period: Period,
+    value: String,
+    sources: &[&Observation],
+) -> Observation {
+    let vintage = sources.iter().map(|figure| figure.vintage).min();
+    let known = sources.iter().filter_map(|figure| figure.known_time);
+    Observation {
+        indicator_id: basis.indicator.id.clone(),
+        unit_id: basis.unit_id.to_string(),
+        period: Some(period.into()),
+        value,
+        vintage: vintage.unwrap_or(Vintage::Estimate.into()),
+        known_time: known.max_by_key(|time| (time.seconds, time.nanos)),
+        illustrative: sources.iter().any(|figure| figure.illustrative),
+        ..Default::default()
+    }
+}
+
+fn timeline(part: &Part) -> Option<Timeline> {
+    assess::timeline(&part.basis)
+}
+
+/// How a calculated series may go on: the futures of its parts, joined.
+pub fn look_ahead(
+    basis: &Basis,
+    whole: &Timeline,
+    until: Option<Period>,
+    terms: &Terms,
+) -> Result<Outlook, NoForecastReason> {
+    let unknown = NoForecastReason::TooShort;
+    let last = whole.last();
+    let horizon = horizon(last, until);
+    let end = last.plus(horizon);
+    let timelines: Option<Vec<Timeline>> = basis.parts.iter().map(timeline).collect();
+    let timelines = timelines.ok_or(unknown)?;
+    let outlooks: Vec<Outlook> = basis
+        .parts
+        .iter()
+        .zip(&timelines)
+        .map(|(part, timeline)| {
+            let mut outlook = assess::look_ahead(&part.basis, Some(timeline), Some(end), terms)?;
+            outlook.scale(1.0 + part.percent / 100.0);
+            Ok(outlook)
+        })
+        .collect::<Result<_, _>>()?;
+    // A part that ends before the others, or is forecast less far, is known less far.
+    let reach = timelines.iter().zip(&outlooks).map(|(timeline, outlook)| {
+        timeline.last().index() + i32::try_from(outlook.points.len()).unwrap_or_default()
+    });
+    let end = reach.min().unwrap_or_default().min(end.index());
+    let first = last.next();
+    if end < first.index() {
+        return Err(unknown);
+    }
+    let end = Period::from_index(last.frequency(), end);
+
+    let courses = Course::all(&basis.indicator, &basis.parts, &timelines);
+    let values = |(course, outlook): (&Course<'_>, &Outlook)| {
+        let paths = outlook.paths.iter();
+        paths
+            .map(|path| course.values(first, end, path))
+            .collect::<Option<Vec<_>>>()
+    };
+    let values: Option<Vec<Vec<Vec<f64>>>> = courses.iter().zip(&outlooks).map(values).collect();
+    let values = values.ok_or(unknown)?;
+    let order = joined(&timelines, &values, last.frequency(), basis.seed);
+    let factor = factor(&basis.indicator);
+    let count = order.first().map_or(0, Vec::len);
+    let steps = values.first().and_then(|paths| paths.first());
+    let steps = steps.map_or(0, Vec::len);
+    let paths = (0..count).map(|at| {
+        let step = |step: usize| {
+            let parts = basis.parts.iter().zip(&values).zip(&order);
+            let parts = parts.map(|((part, values), order)| (part, values[order[at]][step]));
+            calculate(factor, parts)
+        };
+        (0..steps).map(step).collect::<Option<Vec<f64>>>()
+    });
+    let paths: Option<Vec<Vec<f64>>> = paths.collect();
+    let paths = paths.filter(|paths| !paths.is_empty()).ok_or(unknown)?;
+    Ok(Outlook::of_paths(whole, &basis.indicator, paths))
+}
+
+/// Which futures of the parts belong together.
+fn joined(
+    timelines: &[Timeline],
+    futures: &[Vec<Vec<f64>>],
+    frequency: Frequency,
+    seed: u64,
+) -> Vec<Vec<usize>> {
+    let first = timelines.iter().map(|one| one.first().index()).max();
+    let last = timelines.iter().map(|one| one.last().index()).min();
+    let (first, last) = (first.unwrap_or_default(), last.unwrap_or_default());
+    let past = |timeline: &Timeline| {
+        let periods = (first..=last).map(|index| Period::from_index(frequency, index));
+        periods.map(|period| timeline.value(period)).collect()
+    };
+    let pasts: Vec<Vec<Option<f64>>> = timelines.iter().map(past).collect();
+    let futures: Vec<&[Vec<f64>]> = futures.iter().map(Vec::as_slice).collect();
+    let season = usize::try_from(per_year(frequency)).unwrap_or(1);
+    model::together(&pasts, season, &futures, seed)
+}
+
+/// Loads what calculated series are calculated from, and fills in the figures that follow. Where a part has no figures
+/// in the unit, a series is left as reported.
+pub async fn load(
+    tx: &mut PgConnection,
+    base: &Base,
+    loaded: &mut [Loaded],
+    thresholds_version: i32,
+) -> anyhow::Result<()> {
+    let terms = |indicator: &Indicator| {
+        let formula = indicator.formula.clone().unwrap_or_default();
+        let above = formula.numerator.into_iter().map(|term| (term, false));
+        let below = formula.denominator.into_iter().map(|term| (term, true));
+        above.chain(below).collect::<Vec<_>>()
+    };
+    let key = |term: &FormulaTerm, unit| -> Option<Key> {
+        Some((Uuid::parse_str(&term.indicator_id).ok()?, unit))
+    };
+    let calculated = || loaded.iter().map(|series| &series.basis);
+    let keys = calculated().flat_map(|basis| {
+        let parts = terms(&basis.indicator).into_iter();
+        parts.filter_map(|(term, _)| key(&term, basis.unit_id))
+    });
+    let mut keys: Vec<Key> = keys.collect();
+    keys.sort_unstable();
+    keys.dedup();
+    if keys.is_empty() {
+        return Ok(());
+    }
+    let parts = Box::pin(recompute::load(tx, base, &keys, thresholds_version)).await?;
+    let parts = parts.into_iter().map(|part| (part.key(), part.basis));
+    let parts: HashMap<Key, Basis> = parts.collect();
+    for series in loaded {
+        let found = terms(&series.basis.indicator)
+            .into_iter()
+            .map(|(term, is_divisor)| {
+                let basis = parts.get(&key(&term, series.basis.unit_id)?)?;
+                (!basis.history.is_empty()).then(|| Part {
+                    basis: basis.clone(),
+                    weight: term.weight.parse().unwrap_or(1.0),
+                    is_divisor,
+                    percent: 0.0,
+                })
+            });
+        series.basis.parts = found.collect::<Option<_>>().unwrap_or_default();
+        fill(&mut series.basis);
+    }
+    Ok(())
+}

@@ -1,0 +1,126 @@
+//! Units that came from others: amounts that add up go back beyond their beginning, as the shares of their predecessors.
+
+use std::collections::HashMap;
+
+use chassis::{Base, Directory};
+use proto::{
+    indicators::v1::{Aggregation, Observation},
+    period::Period,
+};
+use sqlx::PgConnection;
+use uuid::Uuid;
+
+use crate::{
+    derive::calculated,
+    judge::decimal,
+    recompute::{self, Key, Loaded},
+};
+
+/// The predecessors of a unit that ended before it began, with their shares.
+fn predecessors(directory: &Directory, unit_id: Uuid) -> Vec<(Uuid, f64)> {
+    let Some(unit) = directory.unit(unit_id) else {
+        return Vec::new();
+    };
+    let ended = |id: Uuid| {
+        let last = directory.unit(id).and_then(|old| old.valid_to);
+        last.is_some_and(|last| last < unit.valid_from)
+    };
+    let all = unit.predecessors.iter().copied();
+    all.filter(|(id, _)| ended(*id)).collect()
+}
+
+/// The series of the units that came from these.
+pub fn successors(directory: &Directory, series: &[Key]) -> Vec<Key> {
+    let has_ended = |id| {
+        let unit = directory.unit(id);
+        unit.is_some_and(|unit| unit.valid_to.is_some())
+    };
+    let ended: Vec<&Key> = series.iter().filter(|key| has_ended(key.1)).collect();
+    if ended.is_empty() {
+        return Vec::new();
+    }
+    let mut of: HashMap<Uuid, Vec<Uuid>> = HashMap::new();
+    for unit in directory.units() {
+        for (old, _) in &unit.predecessors {
+            of.entry(*old).or_default().push(unit.id);
+        }
+    }
+    let new = |key: &&Key| of.get(&key.1).into_iter().flatten().copied();
+    ended
+        .iter()
+        .flat_map(|key| new(key).map(|unit| (key.0, unit)))
+        .collect()
+}
+
+/// Adds to amounts that add up what the predecessors of their units reported, for periods before the first figure.
+pub async fn load(
+    tx: &mut PgConnection,
+    base: &Base,
+    loaded: &mut [Loaded],
+    thresholds_version: i32,
+) -> anyhow::Result<()> {
+    let before = |series: &Loaded| match series.basis.indicator.aggregation() {
+        Aggregation::Sum => predecessors(&base.directory, series.basis.unit_id),
+        _ => Vec::new(),
+    };
+    let keys = loaded.iter().flat_map(|series| {
+        let units = before(series).into_iter();
+        units.map(|(unit, _)| (series.indicator_id, unit))
+    });
+    let mut keys: Vec<Key> = keys.collect();
+    keys.sort_unstable();
+    keys.dedup();
+    if keys.is_empty() {
+        return Ok(());
+    }
+    let old = Box::pin(recompute::load(tx, base, &keys, thresholds_version)).await?;
+    let old: HashMap<Key, Vec<Observation>> = old
+        .into_iter()
+        .map(|old| (old.key(), old.basis.history))
+        .collect();
+    for series in loaded {
+        let parts = before(series).into_iter().map(|(unit, share)| {
+            let history = old.get(&(series.indicator_id, unit))?;
+            Some((history.as_slice(), share))
+        });
+        if let Some(parts) = parts.collect::<Option<Vec<_>>>() {
+            let earlier = earlier(series, &parts);
+            series.basis.history.splice(0..0, earlier);
+        }
+    }
+    Ok(())
+}
+
+/// The figures of a unit before its first, oldest first: of periods that all its predecessors reported.
+fn earlier(series: &Loaded, parts: &[(&[Observation], f64)]) -> Vec<Observation> {
+    let index = |figure: &Observation| Period::try_from(&figure.period).map(Period::index).ok();
+    let own = series.basis.history.first().and_then(index);
+    let indicator = &series.basis.indicator;
+    let Some(((first, _), others)) = parts.split_first() else {
+        return Vec::new();
+    };
+    let others: Vec<HashMap<i32, &Observation>> = others
+        .iter()
+        .map(|(history, _)| {
+            let by_period = history.iter();
+            by_period
+                .filter_map(|figure| Some((index(figure)?, figure)))
+                .collect()
+        })
+        .collect();
+    let sum = |figure: &Observation| {
+        let at = index(figure).filter(|at| own.is_none_or(|own| *at < own))?;
+        let mut sources = vec![figure];
+        for other in &others {
+            sources.push(other.get(&at).copied()?);
+        }
+        let share = |(figure, (_, share)): (&&Observation, &(_, f64))| {
+            Some(figure.value.parse::<f64>().ok()? * share)
+        };
+        let value: f64 = sources.iter().zip(parts).map(share).sum::<Option<f64>>()?;
+        let period = Period::from_index(indicator.frequency(), at);
+        let value = decimal(value, indicator.decimals);
+        Some(calculated(&series.basis, period, value, &sources))
+    };
+    first.iter().filter_map(sum).collect()
+}
