@@ -15,8 +15,8 @@ use uuid::Uuid;
 use crate::{
     assess::{self, Basis, Terms},
     judge::decimal,
-    model,
-    outlook::{Outlook, Timeline, horizon},
+    model::{self, Member},
+    outlook::{Outlook, Timeline, horizon, moments},
     recompute::{self, Key, Loaded},
 };
 
@@ -201,11 +201,7 @@ pub fn look_ahead(
         .parts
         .iter()
         .zip(&timelines)
-        .map(|(part, timeline)| {
-            let mut outlook = assess::look_ahead(&part.basis, Some(timeline), Some(end), terms)?;
-            outlook.scale(1.0 + part.percent / 100.0);
-            Ok(outlook)
-        })
+        .map(|(part, timeline)| assess::look_ahead(&part.basis, Some(timeline), Some(end), terms))
         .collect::<Result<_, _>>()?;
     // A part that ends before the others, or is forecast less far, is known less far.
     let reach = timelines.iter().zip(&outlooks).map(|(timeline, outlook)| {
@@ -219,30 +215,95 @@ pub fn look_ahead(
     let end = Period::from_index(last.frequency(), end);
 
     let courses = Course::all(&basis.indicator, &basis.parts, &timelines);
-    let values = |(course, outlook): (&Course<'_>, &Outlook)| {
-        let paths = outlook.paths.iter();
-        paths
-            .map(|path| course.values(first, end, path))
-            .collect::<Option<Vec<_>>>()
+    let values = |outlooks: &[Outlook]| -> Option<Vec<Vec<Vec<f64>>>> {
+        let values = |(course, outlook): (&Course<'_>, &Outlook)| {
+            let paths = outlook.paths.iter();
+            paths
+                .map(|path| course.values(first, end, path))
+                .collect::<Option<Vec<_>>>()
+        };
+        courses.iter().zip(outlooks).map(values).collect()
     };
-    let values: Option<Vec<Vec<Vec<f64>>>> = courses.iter().zip(&outlooks).map(values).collect();
-    let values = values.ok_or(unknown)?;
-    let order = joined(&timelines, &values, last.frequency(), basis.seed);
+    let expected = values(&outlooks).ok_or(unknown)?;
+    let order = joined(&timelines, &expected, last.frequency(), basis.seed);
+    let mut paths = calculate_all(basis, &expected, &order).ok_or(unknown)?;
+    let is_ratio = basis.parts.iter().any(|part| part.is_divisor);
+    // What adds up stays the sum of its parts; and a part that is known further knows better.
+    let knows_all = timelines.iter().all(|timeline| timeline.last() == last);
+    let own = Outlook::new(whole, until, &basis.indicator, basis.seed);
+    let correction = match own {
+        Ok(own) if is_ratio && knows_all => Correction::new(&paths, &own.member),
+        _ => Correction::default(),
+    };
+    if basis.parts.iter().any(|part| part.percent != 0.0) {
+        let mut moved = outlooks;
+        for (outlook, part) in moved.iter_mut().zip(&basis.parts) {
+            outlook.scale(1.0 + part.percent / 100.0);
+        }
+        let moved = values(&moved).ok_or(unknown)?;
+        paths = calculate_all(basis, &moved, &order).ok_or(unknown)?;
+    }
+    correction.apply(&mut paths);
+    Ok(Outlook::of_paths(whole, &basis.indicator, paths))
+}
+
+/// The futures that follow from those of the parts; nothing where one is no number, or there are none.
+fn calculate_all(
+    basis: &Basis,
+    values: &[Vec<Vec<f64>>],
+    order: &[Vec<usize>],
+) -> Option<Vec<Vec<f64>>> {
     let factor = factor(&basis.indicator);
     let count = order.first().map_or(0, Vec::len);
-    let steps = values.first().and_then(|paths| paths.first());
-    let steps = steps.map_or(0, Vec::len);
-    let paths = (0..count).map(|at| {
+    let steps = values.first()?.first()?.len();
+    let path = |at: usize| {
         let step = |step: usize| {
-            let parts = basis.parts.iter().zip(&values).zip(&order);
+            let parts = basis.parts.iter().zip(values).zip(order);
             let parts = parts.map(|((part, values), order)| (part, values[order[at]][step]));
             calculate(factor, parts)
         };
         (0..steps).map(step).collect::<Option<Vec<f64>>>()
-    });
-    let paths: Option<Vec<Vec<f64>>> = paths.collect();
-    let paths = paths.filter(|paths| !paths.is_empty()).ok_or(unknown)?;
-    Ok(Outlook::of_paths(whole, &basis.indicator, paths))
+    };
+    (0..count).map(path).collect()
+}
+
+/// How the futures of a ratio are drawn to what its own past says: errors of its parts often cancel, and its past knows
+/// that. Each step by how uncertain both are (Bates, Granger 1969).
+#[derive(Debug, Default)]
+struct Correction {
+    /// By how much the mean of each step moves.
+    shift: Vec<f64>,
+    /// Times how much deviations from it count.
+    scale: Vec<f64>,
+}
+
+impl Correction {
+    fn new(paths: &[Vec<f64>], own: &Member) -> Self {
+        let steps = paths.iter().map(Vec::len).min().unwrap_or(0);
+        let (mean, variance) = moments(paths, steps);
+        let ours = mean.into_iter().zip(variance);
+        let theirs = own.mean.iter().zip(&own.variance);
+        let step = |((mean, variance), (other, own)): ((f64, f64), (&f64, &f64))| {
+            let weight = variance / (variance + own);
+            if !(weight.is_finite() && variance > 0.0) {
+                return (0.0, 1.0);
+            }
+            let spread = (own / variance).sqrt();
+            (weight * (other - mean), 1.0 - weight + weight * spread)
+        };
+        let (shift, scale) = ours.zip(theirs).map(step).unzip();
+        Self { shift, scale }
+    }
+
+    fn apply(&self, paths: &mut [Vec<f64>]) {
+        let (mean, _) = moments(paths, self.shift.len());
+        for path in paths {
+            let steps = path.iter_mut().zip(&mean).zip(&self.shift).zip(&self.scale);
+            for (((value, mean), shift), scale) in steps {
+                *value = mean + shift + (*value - mean) * scale;
+            }
+        }
+    }
 }
 
 /// Which futures of the parts belong together.

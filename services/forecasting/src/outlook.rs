@@ -383,7 +383,7 @@ impl Outlook {
 }
 
 /// Mean and variance of the values of each step.
-fn moments(paths: &[Vec<f64>], horizon: usize) -> (Vec<f64>, Vec<f64>) {
+pub fn moments(paths: &[Vec<f64>], horizon: usize) -> (Vec<f64>, Vec<f64>) {
     let count = paths.len().max(1) as f64;
     let of = |at: usize| {
         let mean = paths.iter().map(|path| path[at]).sum::<f64>() / count;

@@ -3,8 +3,7 @@
 use std::collections::HashMap;
 
 use proto::{forecasting::v1 as pb, indicators::v1::Observation, period::Period};
-use serde::Serialize;
-use sqlx::{PgConnection, types::Json};
+use sqlx::PgConnection;
 use uuid::Uuid;
 
 use crate::{
@@ -87,7 +86,6 @@ pub fn hindcasts(basis: &Basis, terms: &Terms) -> Vec<Prediction> {
 }
 
 /// A prediction as it is stored.
-#[derive(Serialize)]
 struct Row {
     indicator_id: Uuid,
     unit_id: Uuid,
@@ -103,25 +101,6 @@ struct Row {
 }
 
 impl Row {
-    fn new((indicator_id, unit_id): Key, prediction: &Prediction) -> Self {
-        let (low80, high80) = prediction.range80.iter().copied().unzip();
-        let (low95, high95) = prediction.range95.iter().copied().unzip();
-        let (target_ids, probabilities) = prediction.chances.iter().copied().unzip();
-        Self {
-            indicator_id,
-            unit_id,
-            origin: prediction.origin.to_string(),
-            is_hindcast: prediction.is_hindcast,
-            mean: prediction.mean.clone(),
-            low80,
-            high80,
-            low95,
-            high95,
-            target_ids,
-            probabilities,
-        }
-    }
-
     fn prediction(self) -> Option<Prediction> {
         Some(Prediction {
             origin: self.origin.parse().ok()?,
@@ -138,23 +117,88 @@ impl Row {
     }
 }
 
+/// Predictions turned into the arrays that one statement takes. Those of all rows follow each other; a row's end where it
+/// says.
+#[derive(Default)]
+struct Columns {
+    indicator_ids: Vec<Uuid>,
+    unit_ids: Vec<Uuid>,
+    origins: Vec<String>,
+    is_hindcast: Vec<bool>,
+    step_ends: Vec<i32>,
+    mean: Vec<f64>,
+    low80: Vec<f64>,
+    high80: Vec<f64>,
+    low95: Vec<f64>,
+    high95: Vec<f64>,
+    target_ends: Vec<i32>,
+    target_ids: Vec<Uuid>,
+    probabilities: Vec<f64>,
+}
+
+impl Columns {
+    fn push(&mut self, (indicator_id, unit_id): Key, prediction: &Prediction) {
+        let end = |length: usize| i32::try_from(length).unwrap_or(i32::MAX);
+        self.indicator_ids.push(indicator_id);
+        self.unit_ids.push(unit_id);
+        self.origins.push(prediction.origin.to_string());
+        self.is_hindcast.push(prediction.is_hindcast);
+        self.mean.extend(&prediction.mean);
+        for (low, high) in &prediction.range80 {
+            self.low80.push(*low);
+            self.high80.push(*high);
+        }
+        for (low, high) in &prediction.range95 {
+            self.low95.push(*low);
+            self.high95.push(*high);
+        }
+        self.step_ends.push(end(self.mean.len()));
+        for (target_id, probability) in &prediction.chances {
+            self.target_ids.push(*target_id);
+            self.probabilities.push(*probability);
+        }
+        self.target_ends.push(end(self.target_ids.len()));
+    }
+}
+
 /// Keeps predictions of series. One made at the time stands for ever; one made afterwards until more is known of that
 /// time.
 pub async fn keep(tx: &mut PgConnection, made: &[(Key, Prediction)]) -> sqlx::Result<()> {
-    let rows: Vec<Row> = made.iter().map(|(key, one)| Row::new(*key, one)).collect();
+    if made.is_empty() {
+        return Ok(());
+    }
+    let mut columns = Columns::default();
+    for (key, prediction) in made {
+        columns.push(*key, prediction);
+    }
     sqlx::query!(
         "INSERT INTO prediction (indicator_id, unit_id, origin, make_time, is_hindcast, mean, low80, high80, low95,
             high95, target_ids, probabilities)
-        SELECT indicator_id, unit_id, origin, now(), is_hindcast, mean, low80, high80, low95, high95, target_ids,
-            probabilities
-        FROM jsonb_to_recordset($1) AS d (indicator_id uuid, unit_id uuid, origin text, is_hindcast boolean,
-            mean double precision[], low80 double precision[], high80 double precision[], low95 double precision[],
-            high95 double precision[], target_ids uuid[], probabilities double precision[])
+        SELECT indicator_id, unit_id, origin, now(), is_hindcast, ($7::float8[])[step:step_end],
+            ($8::float8[])[step:step_end], ($9::float8[])[step:step_end], ($10::float8[])[step:step_end],
+            ($11::float8[])[step:step_end], ($12::uuid[])[target:target_end], ($13::float8[])[target:target_end]
+        FROM (
+            SELECT d.*, 1 + lag(step_end, 1, 0) OVER (ORDER BY n) AS step,
+                1 + lag(target_end, 1, 0) OVER (ORDER BY n) AS target
+            FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::boolean[], $5::integer[], $6::integer[])
+                WITH ORDINALITY AS d (indicator_id, unit_id, origin, is_hindcast, step_end, target_end, n)) s
         ON CONFLICT (indicator_id, unit_id, origin) DO UPDATE SET make_time = excluded.make_time,
             mean = excluded.mean, low80 = excluded.low80, high80 = excluded.high80, low95 = excluded.low95,
             high95 = excluded.high95, target_ids = excluded.target_ids, probabilities = excluded.probabilities
         WHERE prediction.is_hindcast AND excluded.is_hindcast",
-        Json(rows) as _
+        &columns.indicator_ids,
+        &columns.unit_ids,
+        &columns.origins,
+        &columns.is_hindcast,
+        &columns.step_ends,
+        &columns.target_ends,
+        &columns.mean,
+        &columns.low80,
+        &columns.high80,
+        &columns.low95,
+        &columns.high95,
+        &columns.target_ids,
+        &columns.probabilities
     )
     .execute(tx)
     .await?;
