@@ -179,6 +179,23 @@ test("a leader sees what each ward contributes, moves one and keeps the scenario
   await expect(kept).toHaveCount(0);
 });
 
+test("a leader sees what a ratio is calculated from and moves a part of it", async ({ browser }) => {
+  const page = await signIn(browser, "chairman", "/");
+  const { id } = await read<{ id: string }>(page, "/v1/indicators/HCM.06.05");
+  await page.goto(`/indicators/${id}`);
+  await expect(page.locator("[data-formula]")).toHaveText("100 × HCM.06.02 ÷ HCM.06.01");
+  await expect(page.locator("[data-drivers] tbody tr")).toHaveCount(2);
+  const card = page.locator("[data-scenario]");
+  // Only its parts can be supposed.
+  await expect(card.locator(".steps input")).toHaveCount(0);
+  await card.locator("[data-move]").click();
+  await card.locator(".percent input").fill("-20");
+  await expect(card.locator('[data-chance="after"]')).toContainText("< 1%");
+  await examine(page, "calculated");
+  await page.locator("[data-drivers] tbody a").first().click();
+  await expect(page.locator("main h1")).toHaveText("Thu nội địa");
+});
+
 test("the board is filtered by sets, plans and what decides", async ({ browser }) => {
   const page = await signIn(browser, "chairman", "/");
   await isLive(page);

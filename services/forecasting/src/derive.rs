@@ -230,11 +230,11 @@ pub fn look_ahead(
     let is_ratio = basis.parts.iter().any(|part| part.is_divisor);
     // What adds up stays the sum of its parts; and a part that is known further knows better.
     let knows_all = timelines.iter().all(|timeline| timeline.last() == last);
-    let own = Outlook::new(whole, until, &basis.indicator, basis.seed);
-    let correction = match own {
-        Ok(own) if is_ratio && knows_all => Correction::new(&paths, &own.member),
-        _ => Correction::default(),
+    let correction = match is_ratio && knows_all {
+        true => Outlook::new(whole, until, &basis.indicator, basis.seed).ok(),
+        false => None,
     };
+    let correction = correction.map(|own| Correction::new(&paths, &own.member));
     if basis.parts.iter().any(|part| part.percent != 0.0) {
         let mut moved = outlooks;
         for (outlook, part) in moved.iter_mut().zip(&basis.parts) {
@@ -243,7 +243,9 @@ pub fn look_ahead(
         let moved = values(&moved).ok_or(unknown)?;
         paths = calculate_all(basis, &moved, &order).ok_or(unknown)?;
     }
-    correction.apply(&mut paths);
+    if let Some(correction) = correction {
+        correction.apply(&mut paths);
+    }
     Ok(Outlook::of_paths(whole, &basis.indicator, paths))
 }
 
@@ -269,7 +271,6 @@ fn calculate_all(
 
 /// How the futures of a ratio are drawn to what its own past says: errors of its parts often cancel, and its past knows
 /// that. Each step by how uncertain both are (Bates, Granger 1969).
-#[derive(Debug, Default)]
 struct Correction {
     /// By how much the mean of each step moves.
     shift: Vec<f64>,

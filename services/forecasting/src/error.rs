@@ -26,6 +26,9 @@ pub enum Error {
     /// The caller keeps as many scenarios of the series as is allowed.
     #[error("too many scenarios")]
     TooManyScenarios,
+    /// The service's own changes cannot be followed now.
+    #[error("changes are not followed")]
+    NotFollowed,
     /// The chassis refuses.
     #[error("refused")]
     Refused(Status),
@@ -64,6 +67,12 @@ impl From<Error> for Status {
                 "TOO_MANY_SCENARIOS",
                 "mỗi người giữ tối đa 20 kịch bản cho một chỉ tiêu, hãy xóa bớt",
                 "20 scenarios are kept of a person and a series at most, delete some",
+            ),
+            Error::NotFollowed => Refusal::new(
+                Code::Unavailable,
+                "CHANGES_UNAVAILABLE",
+                "hiện chưa theo dõi được thay đổi, hãy thử lại sau ít giây",
+                "changes cannot be followed now, try again in a few seconds",
             ),
             Error::EtagMismatch => Refusal::new(
                 Code::Aborted,

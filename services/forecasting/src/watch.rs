@@ -14,7 +14,7 @@ use tokio::{sync::broadcast, time::Instant};
 use tonic::Status;
 use uuid::Uuid;
 
-use crate::recompute::is_local;
+use crate::{error::Error, recompute::is_local};
 
 /// The contract promises one every 10 seconds.
 const HEARTBEAT: Duration = Duration::from_secs(9);
@@ -108,7 +108,7 @@ impl Watch {
         directory: Directory,
     ) -> Result<Changes, Status> {
         let sender = self.0.load_full();
-        let sender = sender.ok_or_else(|| Status::unavailable("changes cannot be followed now"))?;
+        let sender = sender.ok_or(Error::NotFollowed)?;
         let reader = Reader {
             changes: sender.subscribe(),
             caller,
