@@ -4,7 +4,6 @@ use std::collections::HashMap;
 
 use chassis::Base;
 use proto::{
-    calendar::v1::Frequency,
     forecasting::v1::NoForecastReason,
     indicators::v1::{FormulaTerm, Indicator, Observation, Vintage, YearRule},
     period::{Period, per_year},
@@ -225,7 +224,7 @@ pub fn look_ahead(
         courses.iter().zip(outlooks).map(values).collect()
     };
     let expected = values(&outlooks).ok_or(unknown)?;
-    let order = joined(&timelines, &expected, last.frequency(), basis.seed);
+    let order = joined(basis, &timelines, &expected);
     let mut paths = calculate_all(basis, &expected, &order).ok_or(unknown)?;
     let is_ratio = basis.parts.iter().any(|part| part.is_divisor);
     // What adds up stays the sum of its parts; and a part that is known further knows better.
@@ -286,7 +285,7 @@ impl Correction {
         let theirs = own.mean.iter().zip(&own.variance);
         let step = |((mean, variance), (other, own)): ((f64, f64), (&f64, &f64))| {
             let weight = variance / (variance + own);
-            if !(weight.is_finite() && variance > 0.0) {
+            if !(weight.is_finite() && variance > 0.0 && *own > 0.0) {
                 return (0.0, 1.0);
             }
             let spread = (own / variance).sqrt();
@@ -307,24 +306,34 @@ impl Correction {
     }
 }
 
-/// Which futures of the parts belong together.
-fn joined(
-    timelines: &[Timeline],
-    futures: &[Vec<Vec<f64>>],
-    frequency: Frequency,
-    seed: u64,
-) -> Vec<Vec<usize>> {
+/// Which futures of the parts belong together. An indicator that is a part twice goes with itself.
+fn joined(basis: &Basis, timelines: &[Timeline], futures: &[Vec<Vec<f64>>]) -> Vec<Vec<usize>> {
+    let frequency = basis.indicator.frequency();
     let first = timelines.iter().map(|one| one.first().index()).max();
     let last = timelines.iter().map(|one| one.last().index()).min();
     let (first, last) = (first.unwrap_or_default(), last.unwrap_or_default());
-    let past = |timeline: &Timeline| {
+    let past = |timeline: &Timeline| -> Vec<Option<f64>> {
         let periods = (first..=last).map(|index| Period::from_index(frequency, index));
         periods.map(|period| timeline.value(period)).collect()
     };
-    let pasts: Vec<Vec<Option<f64>>> = timelines.iter().map(past).collect();
-    let futures: Vec<&[Vec<f64>]> = futures.iter().map(Vec::as_slice).collect();
+    let mut distinct: Vec<&str> = Vec::new();
+    let (mut pasts, mut theirs) = (Vec::new(), Vec::new());
+    let places = basis.parts.iter().zip(timelines).zip(futures);
+    let places: Vec<usize> = places
+        .map(|((part, timeline), futures)| {
+            let id = part.basis.indicator.id.as_str();
+            let known = distinct.iter().position(|other| *other == id);
+            known.unwrap_or_else(|| {
+                distinct.push(id);
+                pasts.push(past(timeline));
+                theirs.push(futures.as_slice());
+                distinct.len() - 1
+            })
+        })
+        .collect();
     let season = usize::try_from(per_year(frequency)).unwrap_or(1);
-    model::together(&pasts, season, &futures, seed)
+    let order = model::together(&pasts, season, &theirs, basis.seed);
+    places.iter().map(|at| order[*at].clone()).collect()
 }
 
 /// Loads what calculated series are calculated from, and fills in the figures that follow. Where a part has no figures

@@ -193,6 +193,29 @@ async fn a_difference_of_flows_is_a_flow(db: PgPool) {
 }
 
 #[sqlx::test]
+async fn what_is_a_part_twice_goes_with_itself(db: PgPool) {
+    let setting = Setting::new(db).await;
+    let own = indicator("OWN", "T06", setting.finance);
+    let figures = flows(&own, setting.city, 300, 1);
+    setting.feed(&own, &[], &figures).await;
+    let mut whole = indicator("WHOLE", "T06", setting.finance);
+    whole.set_year_rule(YearRule::Ratio);
+    whole.formula = Some(Formula {
+        numerator: vec![term(&own, "1")],
+        denominator: vec![term(&own, "2")],
+        factor: "100".to_owned(),
+    });
+    let plan = target(&whole, setting.city, "40");
+    setting.feed(&whole, &[plan], &[]).await;
+    let line = setting.assessed(&whole, setting.city).await.assessment;
+    let line = line.unwrap();
+    assert_eq!(
+        [&line.outturn, &line.outturn_low, &line.outturn_high],
+        ["50"; 3]
+    );
+}
+
+#[sqlx::test]
 async fn a_unit_without_one_of_the_parts_has_no_figure(db: PgPool) {
     let setting = Setting::new(db).await;
     let Share { own, share, .. } = share(&setting).await;
