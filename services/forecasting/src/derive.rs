@@ -384,3 +384,46 @@ pub async fn load(
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn basis(parts: Vec<Part>) -> Basis {
+        let figure = |month: i32| Observation {
+            period: Some(proto::calendar::v1::Period {
+                code: format!("2026-{month:02}"),
+            }),
+            value: month.to_string(),
+            ..Default::default()
+        };
+        let mut indicator = Indicator::default();
+        indicator.set_frequency(proto::calendar::v1::Frequency::Month);
+        Basis {
+            indicator,
+            unit_id: Uuid::nil(),
+            seed: 1,
+            reported_since: None,
+            targets: Vec::new(),
+            history: (1..=6).map(figure).collect(),
+            before: Vec::new(),
+            seasons: Vec::new(),
+            excess: None,
+            moved: Vec::new(),
+            parts,
+        }
+    }
+
+    #[test]
+    fn what_was_known_then_is_all_that_its_parts_knew() {
+        let part = Part {
+            basis: basis(Vec::new()),
+            weight: 1.0,
+            is_divisor: false,
+            percent: 0.0,
+        };
+        let then = basis(vec![part]).until("2026-04".parse().unwrap());
+        assert_eq!(then.history.len(), 4);
+        assert_eq!(then.parts[0].basis.history.len(), 4);
+    }
+}
