@@ -3,7 +3,7 @@
 import { expect, read, signIn, test } from "./city";
 
 test("the board comes to rest after the start", async ({ browser }) => {
-  test.setTimeout(180_000);
+  test.setTimeout(300_000);
   const leader = await signIn(browser, "chairman");
   const board = async () => JSON.stringify(await read(leader, "/v1/risk-items?page_size=500"));
   await expect(async () => {
