@@ -8,6 +8,7 @@ use sqlx::{
     migrate::Migrator,
     postgres::{PgConnectOptions, PgPoolOptions},
 };
+use uuid::Uuid;
 
 use crate::Config;
 
@@ -157,6 +158,13 @@ fn fault_of(code: &str) -> Fault {
         }
         _ => Fault::Statement,
     }
+}
+
+/// Arrays of arrays must be rectangular in Postgres; sets of units are not, so each travels as text.
+#[must_use]
+pub fn array_literal(ids: &[Uuid]) -> String {
+    let ids: Vec<String> = ids.iter().map(Uuid::to_string).collect();
+    format!("{{{}}}", ids.join(","))
 }
 
 #[cfg(test)]

@@ -14,7 +14,7 @@ use uuid::Uuid;
 use crate::{
     assess::Assessed,
     model::{Excess, Member},
-    recompute::{Key, Loaded, queue},
+    recompute::{Key, Loaded, begin, queue},
 };
 
 /// Held shared by who assesses and alone by who adds up, so that no change goes unseen.
@@ -108,7 +108,7 @@ pub async fn load(tx: &mut PgConnection, series: &mut [&mut Loaded]) -> sqlx::Re
 /// Adds up the wholes of one indicator of which a part changed, and queues the series that this moves; answers of how
 /// many series that is, at least 1 if there was something to add up.
 pub async fn step(db: &PgPool) -> anyhow::Result<usize> {
-    let mut tx = db.begin().await?;
+    let mut tx = begin(db).await?;
     let waits =
         sqlx::query_scalar!("SELECT indicator_id FROM assessment WHERE NOT is_added_up LIMIT 1");
     let Some(indicator_id) = waits.fetch_optional(&mut *tx).await? else {

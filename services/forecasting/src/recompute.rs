@@ -15,7 +15,7 @@ use proto::{
     indicators::v1::{Aggregation, Indicator, Observation, Target},
     period::Period,
 };
-use sqlx::{PgConnection, PgExecutor, PgPool, postgres::PgListener};
+use sqlx::{PgConnection, PgExecutor, PgPool, Postgres, Transaction, postgres::PgListener};
 use uuid::Uuid;
 
 use crate::{
@@ -100,10 +100,20 @@ async fn drain(base: &Base) -> anyhow::Result<()> {
     }
 }
 
+/// Begins work on many series. Plans made while tables were small would be kept through an import of a whole city: here
+/// each statement is planned for what it finds.
+pub async fn begin(db: &PgPool) -> sqlx::Result<Transaction<'static, Postgres>> {
+    let mut tx = db.begin().await?;
+    sqlx::query("SET LOCAL plan_cache_mode = force_custom_plan")
+        .execute(&mut *tx)
+        .await?;
+    Ok(tx)
+}
+
 /// Assesses one batch, or if that fails each of its series by itself; answers how many series it was.
 pub async fn step(base: &Base) -> anyhow::Result<usize> {
     let terms = terms(&base.db).await?;
-    let mut tx = base.db.begin().await?;
+    let mut tx = begin(&base.db).await?;
     add_up::hold_off(&mut tx).await?;
     let mut series = claim(&mut tx, None).await?;
     if series.is_empty() {
@@ -138,7 +148,7 @@ pub async fn step(base: &Base) -> anyhow::Result<usize> {
 /// Forecasts the past of some series for which that was not done yet, as if at the time, once they have come to rest
 /// after an import; answers how many series.
 async fn hindcast(base: &Base, terms: &Terms) -> anyhow::Result<usize> {
-    let mut tx = base.db.begin().await?;
+    let mut tx = begin(&base.db).await?;
     let rows = sqlx::query!(
         "SELECT indicator_id, unit_id, forecast FROM assessment
         WHERE NOT is_hindcast AND update_time < now() - interval '3 seconds'
@@ -192,7 +202,7 @@ async fn hindcast(base: &Base, terms: &Terms) -> anyhow::Result<usize> {
 
 /// Assesses one series; a failure is counted.
 async fn alone(base: &Base, terms: &Terms, key: Key) -> anyhow::Result<()> {
-    let mut tx = base.db.begin().await?;
+    let mut tx = begin(&base.db).await?;
     add_up::hold_off(&mut tx).await?;
     let series = claim(&mut tx, Some(key)).await?;
     let Err(error) = renew(&mut tx, base, terms, &series).await else {
@@ -268,10 +278,11 @@ pub async fn terms(db: &PgPool) -> anyhow::Result<Terms> {
 /// that no second replica assesses them with less, and who queues one again waits for that.
 async fn claim(tx: &mut PgConnection, one: Option<Key>) -> sqlx::Result<Vec<Key>> {
     let rows = sqlx::query!(
-        "DELETE FROM recompute WHERE (indicator_id, unit_id) IN (
-            SELECT indicator_id, unit_id FROM recompute
+        // By the rows' places: joined by their keys, the whole queue would be read for each batch.
+        "DELETE FROM recompute WHERE ctid = ANY (ARRAY(
+            SELECT ctid FROM recompute
             WHERE attempts < 3 AND ($2::uuid IS NULL OR (indicator_id = $2 AND unit_id = $3))
-            ORDER BY create_time LIMIT $1 FOR UPDATE SKIP LOCKED)
+            ORDER BY create_time LIMIT $1 FOR UPDATE SKIP LOCKED))
         RETURNING indicator_id, unit_id",
         BATCH,
         one.map(|key| key.0),
@@ -488,10 +499,13 @@ pub async fn history(
     units: &[Uuid],
 ) -> Result<HashMap<Key, Vec<Observation>>, Error> {
     let rows = sqlx::query!(
-        "SELECT DISTINCT ON (o.indicator_id, o.unit_id, o.period_index) o.indicator_id, o.unit_id, o.payload
+        // By the index for each series, whatever the planner believes of a table that was just filled.
+        r#"SELECT s.indicator_id AS "indicator_id!", s.unit_id AS "unit_id!", o.payload
         FROM unnest($1::uuid[], $2::uuid[]) AS s (indicator_id, unit_id)
-        JOIN observation o ON o.indicator_id = s.indicator_id AND o.unit_id = s.unit_id
-        ORDER BY o.indicator_id, o.unit_id, o.period_index, o.vintage DESC, o.known_time DESC, o.id DESC",
+        CROSS JOIN LATERAL (
+            SELECT DISTINCT ON (period_index) payload FROM observation
+            WHERE indicator_id = s.indicator_id AND unit_id = s.unit_id
+            ORDER BY period_index, vintage DESC, known_time DESC, id DESC) o"#,
         indicators,
         units
     );
@@ -514,15 +528,16 @@ async fn before(
     thresholds_version: i32,
 ) -> anyhow::Result<HashMap<Key, Vec<pb::Assessment>>> {
     let rows = sqlx::query!(
-        "SELECT a.indicator_id, a.unit_id, a.forecast
+        "SELECT a.indicator_id, a.unit_id, a.thresholds_version, a.forecast
         FROM unnest($1::uuid[], $2::uuid[]) AS s (indicator_id, unit_id)
-        JOIN assessment a ON a.indicator_id = s.indicator_id AND a.unit_id = s.unit_id
-        WHERE a.thresholds_version = $3",
+        JOIN assessment a ON a.indicator_id = s.indicator_id AND a.unit_id = s.unit_id",
         indicators,
-        units,
-        thresholds_version
+        units
     );
-    let rows = rows.fetch_all(tx).await?.into_iter().map(|row| {
+    // Not by the statement: the planner would rather read all series of this version.
+    let rows = rows.fetch_all(tx).await?.into_iter();
+    let rows = rows.filter(|row| row.thresholds_version == thresholds_version);
+    let rows = rows.map(|row| {
         let forecast = pb::Forecast::decode(row.forecast.as_slice())?;
         Ok(((row.indicator_id, row.unit_id), forecast.assessments))
     });

@@ -1,11 +1,17 @@
 //! The audit log: every fact of every service, numbered without gaps, each hash covering the one before.
 
+use std::{collections::HashSet, slice};
+
 use anyhow::Context;
-use chassis::events::{Consumer, Event};
+use chassis::{
+    events::{Consumer, Event},
+    postgres::array_literal,
+};
 use chrono::{DateTime, SubsecRound, Utc};
 use proto::identity::v1 as pb;
 use sha2::{Digest, Sha256};
 use sqlx::{PgConnection, PgExecutor};
+use tracing::Instrument;
 use uuid::Uuid;
 
 use crate::{error::Result, parse::timestamp};
@@ -35,7 +41,15 @@ impl Consumer for Recorder {
     }
 
     async fn handle(&self, tx: &mut PgConnection, event: &Event) -> anyhow::Result<()> {
-        append(tx, event).await
+        append(tx, slice::from_ref(event)).await
+    }
+
+    /// A forecast of the whole city states tens of thousands at once.
+    async fn handle_all(&self, tx: &mut PgConnection, events: &[Event]) -> anyhow::Result<()> {
+        let Some(first) = events.first() else {
+            return Ok(());
+        };
+        append(tx, events).instrument(first.span(Self::NAME)).await
     }
 }
 
@@ -45,7 +59,7 @@ struct Facts<'a> {
     event: &'a Event,
     trace_id: &'a str,
     time: DateTime<Utc>,
-    data_hash: &'a [u8],
+    data_hash: Vec<u8>,
 }
 
 impl Facts<'_> {
@@ -73,7 +87,7 @@ impl Facts<'_> {
             self.trace_id.as_bytes(),
             &time,
             &units,
-            self.data_hash,
+            &self.data_hash,
         ];
         for part in parts {
             hasher.update((part.len() as u64).to_be_bytes());
@@ -83,51 +97,78 @@ impl Facts<'_> {
     }
 }
 
-async fn append(tx: &mut PgConnection, event: &Event) -> anyhow::Result<()> {
+/// Appends the facts of one source that are not there yet: a feed that was restored states its facts again.
+async fn append(tx: &mut PgConnection, events: &[Event]) -> anyhow::Result<()> {
     // All sources append to the one chain; the row's lock makes them wait for each other until commit.
     let head = sqlx::query!("SELECT number, hash FROM audit_head FOR UPDATE")
         .fetch_one(&mut *tx)
         .await?;
-    let seen = sqlx::query_scalar!(
-        r#"SELECT EXISTS (SELECT FROM audit_entry WHERE source = $1 AND event_id = $2) AS "seen!""#,
-        event.source,
-        event.id
+    let sources: Vec<&str> = events.iter().map(|event| event.source.as_str()).collect();
+    let ids: Vec<Uuid> = events.iter().map(|event| event.id).collect();
+    let mut seen: HashSet<Uuid> = sqlx::query_scalar!(
+        r#"SELECT e.id AS "id!" FROM unnest($1::text[], $2::uuid[]) AS e (source, id)
+         CROSS JOIN LATERAL (SELECT FROM audit_entry WHERE source = e.source AND event_id = e.id LIMIT 1) AS seen"#,
+        &sources as &[&str],
+        &ids
     )
-    .fetch_one(&mut *tx)
-    .await?;
-    if seen {
-        // A feed that was restored states its facts again.
-        return Ok(());
+    .fetch_all(&mut *tx)
+    .await?
+    .into_iter()
+    .collect();
+
+    let (mut number, mut hash) = (head.number, head.hash);
+    let mut entries: Vec<(Facts<'_>, Vec<u8>)> = Vec::new();
+    for event in events {
+        if !seen.insert(event.id) {
+            continue;
+        }
+        number += 1;
+        let facts = Facts {
+            number,
+            event,
+            trace_id: event.traceparent.split('-').nth(1).unwrap_or_default(),
+            // Postgres keeps microseconds; the hash must be of what is kept.
+            time: event.time.trunc_subsecs(6),
+            data_hash: Sha256::digest(&event.data).to_vec(),
+        };
+        hash = facts.hash(&hash);
+        entries.push((facts, hash.clone()));
     }
-    let data_hash = Sha256::digest(&event.data);
-    let facts = Facts {
-        number: head.number + 1,
-        event,
-        trace_id: event.traceparent.split('-').nth(1).unwrap_or_default(),
-        // Postgres keeps microseconds; the hash must be of what is kept.
-        time: event.time.trunc_subsecs(6),
-        data_hash: &data_hash,
-    };
-    let hash = facts.hash(&head.hash);
+    write(tx, &entries).await.context("entries not written")?;
+    sqlx::query!("UPDATE audit_head SET number = $1, hash = $2", number, hash)
+        .execute(tx)
+        .await?;
+    Ok(())
+}
+
+async fn write(tx: &mut PgConnection, entries: &[(Facts<'_>, Vec<u8>)]) -> sqlx::Result<()> {
+    fn column<'a, T>(
+        entries: &'a [(Facts<'a>, Vec<u8>)],
+        value: impl Fn(&'a Facts<'a>) -> T,
+    ) -> Vec<T> {
+        entries.iter().map(|(facts, _)| value(facts)).collect()
+    }
+    let hashes: Vec<&[u8]> = entries.iter().map(|(_, hash)| hash.as_slice()).collect();
     sqlx::query!(
-        "WITH head AS (UPDATE audit_head SET number = $1, hash = $10)
-         INSERT INTO audit_entry (number, event_id, source, type, subject, actor, trace_id, time, unit_ids, data_hash, hash)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $11, $9, $10)",
-        facts.number,
-        event.id,
-        event.source,
-        event.kind,
-        event.subject,
-        event.actor,
-        facts.trace_id,
-        facts.time,
-        facts.data_hash,
-        hash,
-        &event.unit_ids
+        "INSERT INTO audit_entry (number, event_id, source, type, subject, actor, trace_id, time, unit_ids, data_hash, hash)
+         SELECT number, event_id, source, type, subject, actor, trace_id, time, unit_ids::uuid[], data_hash, hash
+         FROM unnest($1::bigint[], $2::uuid[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[],
+            $8::timestamptz[], $9::text[], $10::bytea[], $11::bytea[])
+            AS e (number, event_id, source, type, subject, actor, trace_id, time, unit_ids, data_hash, hash)",
+        &column(entries, |facts| facts.number),
+        &column(entries, |facts| facts.event.id),
+        &column(entries, |facts| facts.event.source.as_str()) as &[&str],
+        &column(entries, |facts| facts.event.kind.as_str()) as &[&str],
+        &column(entries, |facts| facts.event.subject.as_str()) as &[&str],
+        &column(entries, |facts| facts.event.actor.as_str()) as &[&str],
+        &column(entries, |facts| facts.trace_id) as &[&str],
+        &column(entries, |facts| facts.time),
+        &column(entries, |facts| array_literal(&facts.event.unit_ids)),
+        &column(entries, |facts| facts.data_hash.as_slice()) as &[&[u8]],
+        &hashes as &[&[u8]],
     )
     .execute(tx)
-    .await
-    .context("entry not written")?;
+    .await?;
     Ok(())
 }
 
@@ -211,7 +252,7 @@ pub async fn verify(db: &sqlx::PgPool) -> anyhow::Result<Option<i64>> {
                 event: &event,
                 trace_id: &row.trace_id,
                 time: row.time,
-                data_hash: &row.data_hash,
+                data_hash: row.data_hash,
             };
             if row.number != number + 1 || facts.hash(&previous) != row.hash {
                 return Ok(Some(number + 1));

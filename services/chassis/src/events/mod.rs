@@ -13,11 +13,12 @@ use anyhow::{Context, ensure};
 use chrono::{DateTime, Utc};
 use prost::{Message, Name};
 use sqlx::{PgConnection, PgExecutor};
+use tracing::Span;
 use uuid::Uuid;
 
 use proto::events::v1 as pb;
 
-use crate::{parse::instant, telemetry};
+use crate::{parse::instant, postgres::array_literal, telemetry};
 use cursor::Cursor;
 
 pub use consume::{Consumer, consume};
@@ -92,12 +93,6 @@ pub async fn newest_cursor(db: impl PgExecutor<'_>) -> sqlx::Result<String> {
     Ok(Cursor::newest(db).await?.encode())
 }
 
-/// Arrays of arrays must be rectangular in Postgres; sets of units are not, so each travels as text.
-fn array_literal(ids: &[Uuid]) -> String {
-    let ids: Vec<String> = ids.iter().map(Uuid::to_string).collect();
-    format!("{{{}}}", ids.join(","))
-}
-
 /// A fact that another service stated.
 #[derive(Clone, Debug)]
 pub struct Event {
@@ -124,6 +119,21 @@ pub struct Event {
 }
 
 impl Event {
+    /// The span of its handling by this consumer, within the trace of its cause.
+    #[must_use]
+    pub fn span(&self, consumer: &'static str) -> Span {
+        let span = tracing::info_span!(
+            "event",
+            otel.name = format!("consume {}", self.kind),
+            otel.kind = "consumer",
+            consumer,
+            event.id = %self.id,
+            event.subject = self.subject,
+        );
+        telemetry::follow(&span, &self.traceparent);
+        span
+    }
+
     /// Whether it holds a message of this type.
     #[must_use]
     pub fn is<M: Name>(&self) -> bool {

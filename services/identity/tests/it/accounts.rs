@@ -1,8 +1,10 @@
 //! `AccountService` and `AuditService`.
 
+use chassis::events::{Consumer, Event};
 use proto::identity::v1 as pb;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use tonic::Code;
+use uuid::Uuid;
 
 use crate::{PASSWORD, World, eventually, id, new_account, new_grant, refusal};
 
@@ -375,6 +377,36 @@ async fn every_fact_is_in_the_audit_log_and_tampering_shows(
     world.stop().await;
 
     let db = pool.connect_with(options).await.unwrap();
+    assert_eq!(identity::audit::verify(&db).await.unwrap(), None);
+    // Many at once, some of them again: as when a feed was restored.
+    let unit_id = Uuid::now_v7();
+    let stated: Vec<Event> = (0..5)
+        .map(|number| Event {
+            id: Uuid::now_v7(),
+            source: "feedback".to_owned(),
+            kind: "civicmesh.feedback.v1.FeedbackReceived".to_owned(),
+            subject: format!("item {number}"),
+            time: chrono::Utc::now(),
+            unit_ids: vec![unit_id; number],
+            field_code: None,
+            actor: "feedback".to_owned(),
+            traceparent: String::new(),
+            data: vec![7; number],
+        })
+        .collect();
+    for batch in [&stated[..3], &stated[2..], &stated] {
+        let mut tx = db.begin().await.unwrap();
+        let recorder = identity::audit::Recorder("feedback");
+        recorder.handle_all(&mut tx, batch).await.unwrap();
+        tx.commit().await.unwrap();
+    }
+    let subjects: Vec<String> = sqlx::query_scalar(
+        "SELECT subject FROM audit_entry WHERE source = 'feedback' ORDER BY number",
+    )
+    .fetch_all(&db)
+    .await
+    .unwrap();
+    assert_eq!(subjects, ["item 0", "item 1", "item 2", "item 3", "item 4"]);
     assert_eq!(identity::audit::verify(&db).await.unwrap(), None);
     for (tamper, at) in [
         (
