@@ -216,11 +216,10 @@ impl City {
             city.databases.push(database);
         }
         drop(held);
-        for (name, database) in SERVICES.into_iter().zip(city.databases.clone()) {
-            let url = database_url(&server, &database);
-            city.run_service(name, &[format!("--database-url={url}")]);
+        for name in SERVICES.into_iter().chain(["gateway"]) {
+            let process = city.run_service(name);
+            city.processes.push(process);
         }
-        city.run_service("gateway", &[]);
         for (name, address) in city.ports.clone() {
             wait_until_serving(name, address).await;
         }
@@ -246,7 +245,18 @@ impl City {
         format!("--discovery=static:{}", addresses.join(","))
     }
 
-    fn run_service(&mut self, name: &'static str, more: &[String]) {
+    /// Kills one of the services that `serve` started, as a node that is lost does.
+    pub async fn kill_service(&mut self, name: &str) {
+        self.processes[place(name)].kill9().await;
+    }
+
+    /// Starts a service again that was killed, and waits until it serves.
+    pub async fn restart_service(&mut self, name: &'static str) {
+        self.processes[place(name)] = self.run_service(name);
+        wait_until_serving(name, self.ports[name]).await;
+    }
+
+    fn run_service(&self, name: &'static str) -> Process {
         let folder = self.folder.path();
         let mut arguments = vec![
             "serve".to_owned(),
@@ -262,6 +272,8 @@ impl City {
         let otlp = self.options.otlp.iter();
         arguments.extend(otlp.map(|url| format!("--otlp-endpoint={url}")));
         if name != "gateway" {
+            let url = database_url(&server(), &self.databases[place(name)]);
+            arguments.push(format!("--database-url={url}"));
             // The server of the tests may be quick rather than safe.
             arguments.push("--allow-unsafe-database".to_owned());
             arguments.push("--database-connections=6".to_owned());
@@ -285,10 +297,8 @@ impl City {
             }
             _ => {}
         }
-        arguments.extend_from_slice(more);
         let title = format!("civicmesh serve {name}");
-        self.processes
-            .push(Process::start(&title, &arguments, None));
+        Process::start(&title, &arguments, None)
     }
 
     async fn load_demonstration(&self) {
@@ -442,6 +452,14 @@ async fn create_database(server: &str, name: &str) {
         .await
         .unwrap();
     postgres.close().await.unwrap();
+}
+
+/// Which of the processes of `serve` a service is; the gateway is the last.
+fn place(name: &str) -> usize {
+    let mut services = SERVICES.into_iter();
+    services
+        .position(|service| service == name)
+        .unwrap_or(SERVICES.len())
 }
 
 async fn wait_until_serving(name: &str, address: SocketAddr) {

@@ -23,6 +23,8 @@ pub struct Bounds {
     pub stop: Option<CancellationToken>,
     /// The language its texts are written in.
     pub language: Language,
+    /// How an answer of gRPC ends whose connection was lost on the way, for whoever reads it to try again.
+    pub lost: Option<Status>,
     /// What is dropped when it has ended, such as a permit.
     pub held: Option<Box<dyn Any + Send>>,
 }
@@ -43,6 +45,7 @@ impl Bounds {
                 deadline: self.deadline,
                 stopped: self.stop.map(|stop| Box::pin(stop.cancelled_owned())),
                 language: self.language,
+                lost: self.lost,
                 held: self.held,
             })
         })
@@ -55,6 +58,7 @@ struct Bounded {
     deadline: Option<Instant>,
     stopped: Option<Pin<Box<WaitForCancellationFutureOwned>>>,
     language: Language,
+    lost: Option<Status>,
     held: Option<Box<dyn Any + Send>>,
 }
 
@@ -102,7 +106,12 @@ impl http_body::Body for Bounded {
         let (language, deadline) = (this.language, this.deadline);
         let polled = language.enter(|| deadline::enter(deadline, || Pin::new(body).poll_frame(cx)));
         match &polled {
-            Poll::Ready(None | Some(Err(_))) => this.end(),
+            Poll::Ready(None | Some(Err(_))) => {
+                if let Some(lost) = this.lost.take() {
+                    return this.end_with(&lost);
+                }
+                this.end();
+            }
             Poll::Ready(Some(Ok(frame))) if frame.is_trailers() => this.end(),
             Poll::Ready(Some(Ok(_))) | Poll::Pending => {}
         }

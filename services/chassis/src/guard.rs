@@ -153,6 +153,7 @@ where
         deadline,
         stop: method.server_streaming.then_some(guard.stop),
         language,
+        lost: None,
         held: permit
             .filter(|_| !method.server_streaming)
             .map(|permit| Box::new(permit) as Box<_>),

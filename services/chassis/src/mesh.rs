@@ -11,7 +11,7 @@ use std::{
 use futures::{FutureExt as _, future::BoxFuture};
 use http::{
     HeaderValue, Request, Response,
-    header::{ACCEPT_LANGUAGE, AUTHORIZATION},
+    header::{ACCEPT_LANGUAGE, AUTHORIZATION, CONTENT_TYPE},
 };
 use rand::RngExt as _;
 use tokio::time::Instant;
@@ -303,10 +303,13 @@ impl MeshChannel {
                     Code::Unavailable => Outcome::Failed,
                     _ => Outcome::Answered,
                 };
+                // An answer that is cut off ends without its status.
+                let lost = is_open(&response).then(|| self.nobody());
                 let bounds = Bounds {
                     deadline,
                     stop: None,
                     language: language::current(),
+                    lost,
                     held: Some(Box::new(occupied)),
                 };
                 (Ok(bounds.around(response)), outcome)
@@ -344,6 +347,13 @@ fn answer_code(response: &Response<Body>) -> Code {
         None if matches!(response.status().as_u16(), 429 | 502..=504) => Code::Unavailable,
         None => Code::Ok,
     }
+}
+
+/// Whether the status of an answer of gRPC is still to come.
+fn is_open(response: &Response<Body>) -> bool {
+    let kind = response.headers().get(CONTENT_TYPE);
+    kind.is_some_and(|kind| kind.as_bytes().starts_with(b"application/grpc"))
+        && !response.headers().contains_key("grpc-status")
 }
 
 fn is_starting(response: &Response<Body>) -> bool {

@@ -320,6 +320,59 @@ pub async fn report(city: &City, world: &World, id: &str, period: &str, value: &
     .await;
 }
 
+/// Forecasting is lost while screens are open: figures are still entered and approved, and the same screens follow once
+/// it is back.
+pub async fn outlives_its_service(city: &mut City) {
+    let leader = city.browser("chairman").await;
+    let world = World::of(&city.rest("chairman").await).await;
+    let id = indicator(&leader.http, "HCM.03.03").await;
+    let mut live = watch(&leader).await;
+    let mut told = watch_risk(city, "chairman", &world.city).await;
+
+    city.kill_service("forecasting").await;
+    let end = tokio::time::timeout(Duration::from_secs(10), async {
+        loop {
+            if let Err(status) = told.message().await {
+                return status;
+            }
+        }
+    });
+    let end = end.await.expect("a stream does not outlive its service");
+    assert_eq!(end.code(), Code::Unavailable, "{end:?}");
+    let refused = leader.http.get("/v1/risk-items").await;
+    assert_eq!(refused.status, 503, "{}", refused.text());
+    let period = e2e::month(0);
+    let begun = Instant::now();
+    let submission = enter(city, &world, &id, &period, "3190").await;
+    let approver = city.rest("finance.approver").await;
+    let approved = approve(&approver, &submission).await.ok();
+    assert_eq!(approved["state"], "SUBMISSION_STATE_APPROVED");
+    eprintln!(
+        "entered and approved without forecasting in {:.1?}",
+        begun.elapsed()
+    );
+
+    let begun = Instant::now();
+    city.restart_service("forecasting").await;
+    eprintln!("forecasting serves again after {:.1?}", begun.elapsed());
+    let changed = format!("{id}/{}", world.city);
+    let query = [("indicator_id", id.as_str()), ("city_level_only", "true")];
+    loop {
+        live.until("a change of the line", Duration::from_secs(30), |message| {
+            message.topic() == LiveTopic::Risk && message.id == changed
+        })
+        .await;
+        let board = leader.http.get_with("/v1/risk-items", &query).await.ok();
+        let last = &board["items"][0]["lastObservation"];
+        if last["period"]["code"] == *period {
+            assert_eq!(last["value"], "3190", "{board}");
+            break;
+        }
+    }
+    eprintln!("the open screen shows it after {:.1?}", begun.elapsed());
+    drop(watch_risk(city, "chairman", &world.city).await);
+}
+
 async fn the_worst_comes_first(city: &City) {
     let mut rpc = ForecastServiceClient::new(city.rpc("chairman").await);
     let request = ListRiskItemsRequest {

@@ -120,5 +120,6 @@ async fn over_the_network() {
     let mut city = City::serve(options).await;
     eprintln!("seven processes serve after {:.1?}", city.start);
     main_job(&city, &mail).await;
+    board::outlives_its_service(&mut city).await;
     city.stop().await;
 }
