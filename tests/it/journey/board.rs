@@ -325,7 +325,7 @@ pub async fn report(city: &City, world: &World, id: &str, period: &str, value: &
 pub async fn outlives_its_service(city: &mut City) {
     let leader = city.browser("chairman").await;
     let world = World::of(&city.rest("chairman").await).await;
-    let id = indicator(&leader.http, "HCM.03.03").await;
+    let id = indicator(&leader.http, "HCM.03.01").await;
     let mut live = watch(&leader).await;
     let mut told = watch_risk(city, "chairman", &world.city).await;
 
@@ -343,7 +343,7 @@ pub async fn outlives_its_service(city: &mut City) {
     assert_eq!(refused.status, 503, "{}", refused.text());
     let period = e2e::month(0);
     let begun = Instant::now();
-    let submission = enter(city, &world, &id, &period, "3190").await;
+    let submission = enter(city, &world, &id, &period, "5240").await;
     let approver = city.rest("finance.approver").await;
     let approved = approve(&approver, &submission).await.ok();
     assert_eq!(approved["state"], "SUBMISSION_STATE_APPROVED");
@@ -365,7 +365,7 @@ pub async fn outlives_its_service(city: &mut City) {
         let board = leader.http.get_with("/v1/risk-items", &query).await.ok();
         let last = &board["items"][0]["lastObservation"];
         if last["period"]["code"] == *period {
-            assert_eq!(last["value"], "3190", "{board}");
+            assert_eq!(last["value"], "5240", "{board}");
             break;
         }
     }
