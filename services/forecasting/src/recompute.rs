@@ -492,7 +492,7 @@ pub async fn basis(base: &Base, series: Key) -> anyhow::Result<Option<(Basis, Te
     Ok(basis.map(|basis| (basis, terms)))
 }
 
-/// The best known figures of series, oldest first.
+/// The best known figures of series, each named once, oldest first.
 pub async fn history(
     db: impl PgExecutor<'_>,
     indicators: &[Uuid],
@@ -503,9 +503,10 @@ pub async fn history(
         r#"SELECT s.indicator_id AS "indicator_id!", s.unit_id AS "unit_id!", o.payload
         FROM unnest($1::uuid[], $2::uuid[]) AS s (indicator_id, unit_id)
         CROSS JOIN LATERAL (
-            SELECT DISTINCT ON (period_index) payload FROM observation
+            SELECT DISTINCT ON (period_index) period_index, payload FROM observation
             WHERE indicator_id = s.indicator_id AND unit_id = s.unit_id
-            ORDER BY period_index, vintage DESC, known_time DESC, id DESC) o"#,
+            ORDER BY period_index, vintage DESC, known_time DESC, id DESC) o
+        ORDER BY s.indicator_id, s.unit_id, o.period_index"#,
         indicators,
         units
     );
