@@ -70,8 +70,7 @@ pub async fn keep_indicators(
         r#"SELECT indicator_id AS "indicator_id!", unit_id AS "unit_id!" FROM (
             SELECT indicator_id, unit_id FROM observation WHERE indicator_id = ANY($1)
             UNION SELECT indicator_id, unit_id FROM target WHERE indicator_id = ANY($1)
-            UNION SELECT p.indicator_id, o.unit_id FROM part p JOIN observation o ON o.indicator_id = p.part_id
-                WHERE p.indicator_id = ANY($1)
+            UNION SELECT p.root_id, o.unit_id FROM parts_below($1) p JOIN observation o ON o.indicator_id = p.part_id
             UNION SELECT indicator_id, unit_id FROM assessment WHERE indicator_id = ANY($1)) s"#,
         &ids
     )
@@ -193,8 +192,8 @@ async fn queue(tx: &mut PgConnection, mut series: Vec<(Uuid, Uuid)>) -> anyhow::
             SELECT s.indicator_id, s.unit_id FROM (
                 SELECT * FROM unnest($1::uuid[], $2::uuid[]) AS n (indicator_id, unit_id)
                 UNION
-                SELECT p.indicator_id, n.unit_id FROM unnest($1::uuid[], $2::uuid[]) AS n (indicator_id, unit_id)
-                JOIN part p ON p.part_id = n.indicator_id) s
+                SELECT p.whole_id, n.unit_id FROM unnest($1::uuid[], $2::uuid[]) AS n (indicator_id, unit_id)
+                JOIN wholes_above($1) p ON p.root_id = n.indicator_id) s
             ORDER BY 1, 2
             ON CONFLICT (indicator_id, unit_id) DO UPDATE SET attempts = 0, error = NULL, create_time = now())
         SELECT pg_notify($3, '')",

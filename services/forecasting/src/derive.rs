@@ -1,11 +1,10 @@
 //! Indicators that are calculated from others: their figures, and how they may go on.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
-use chassis::Base;
 use proto::{
     forecasting::v1::NoForecastReason,
-    indicators::v1::{FormulaTerm, Indicator, Observation, Vintage, YearRule},
+    indicators::v1::{Indicator, Observation, Vintage, YearRule},
     period::{Period, per_year},
 };
 use sqlx::PgConnection;
@@ -16,7 +15,7 @@ use crate::{
     judge::decimal,
     model::{self, Member},
     outlook::{Outlook, Timeline, horizon, moments},
-    recompute::{self, Key, Loaded},
+    recompute::{Key, Loaded},
 };
 
 /// A part of a formula, with what is known of it in the unit.
@@ -336,53 +335,68 @@ fn joined(basis: &Basis, timelines: &[Timeline], futures: &[Vec<Vec<f64>>]) -> V
     places.iter().map(|at| order[*at].clone()).collect()
 }
 
-/// Loads what calculated series are calculated from, and fills in the figures that follow. Where a part has no figures
-/// in the unit, a series is left as reported.
-pub async fn load(
-    tx: &mut PgConnection,
-    base: &Base,
-    loaded: &mut [Loaded],
-    thresholds_version: i32,
-) -> anyhow::Result<()> {
-    let terms = |indicator: &Indicator| {
-        let formula = indicator.formula.clone().unwrap_or_default();
-        let above = formula.numerator.into_iter().map(|term| (term, false));
-        let below = formula.denominator.into_iter().map(|term| (term, true));
-        above.chain(below).collect::<Vec<_>>()
-    };
-    let key = |term: &FormulaTerm, unit| -> Option<Key> {
-        Some((Uuid::parse_str(&term.indicator_id).ok()?, unit))
-    };
-    let calculated = || loaded.iter().map(|series| &series.basis);
-    let keys = calculated().flat_map(|basis| {
-        let parts = terms(&basis.indicator).into_iter();
-        parts.filter_map(|(term, _)| key(&term, basis.unit_id))
-    });
-    let mut keys: Vec<Key> = keys.collect();
-    keys.sort_unstable();
-    keys.dedup();
-    if keys.is_empty() {
-        return Ok(());
+/// Series with all that they are calculated from, parts before what they are parts of. What would be calculated from
+/// itself, as may be seen for a moment while formulas change places, counts as reported.
+pub async fn in_order(tx: &mut PgConnection, series: &[Key]) -> sqlx::Result<Vec<Vec<Key>>> {
+    let indicators: Vec<Uuid> = series.iter().map(|key| key.0).collect();
+    let rows = sqlx::query!(
+        r#"SELECT DISTINCT whole_id AS "whole_id!", part_id AS "part_id!" FROM parts_below($1)"#,
+        &indicators
+    );
+    let mut parts: HashMap<Uuid, Vec<Uuid>> = HashMap::new();
+    for row in rows.fetch_all(tx).await? {
+        parts.entry(row.whole_id).or_default().push(row.part_id);
     }
-    let parts = Box::pin(recompute::load(tx, base, &keys, thresholds_version)).await?;
-    let parts = parts.into_iter().map(|part| (part.key(), part.basis));
-    let parts: HashMap<Key, Basis> = parts.collect();
+    let mut steps: HashMap<Uuid, usize> = HashMap::new();
+    for step in 1.. {
+        let is_open = |id: &Uuid| parts.contains_key(id) && !steps.contains_key(id);
+        let ready = parts
+            .iter()
+            .filter(|(whole, parts)| is_open(whole) && !parts.iter().any(is_open));
+        let ready: Vec<Uuid> = ready.map(|(whole, _)| *whole).collect();
+        if ready.is_empty() {
+            break;
+        }
+        steps.extend(ready.into_iter().map(|whole| (whole, step)));
+    }
+    let mut order: Vec<Vec<Key>> =
+        vec![Vec::new(); steps.values().max().map_or(1, |last| last + 1)];
+    let mut open = series.to_vec();
+    let mut seen: HashSet<Key> = HashSet::new();
+    while let Some(key) = open.pop() {
+        if !seen.insert(key) {
+            continue;
+        }
+        let step = steps.get(&key.0).copied().unwrap_or_default();
+        order[step].push(key);
+        let parts = parts.get(&key.0).filter(|_| step > 0);
+        open.extend(parts.into_iter().flatten().map(|part| (*part, key.1)));
+    }
+    Ok(order)
+}
+
+/// Joins calculated series with their parts, and fills in the figures that follow. Where a part has no figures in the
+/// unit, a series is left as reported.
+pub fn join(loaded: &mut [Loaded], known: &HashMap<Key, Loaded>) {
     for series in loaded {
-        let found = terms(&series.basis.indicator)
-            .into_iter()
-            .map(|(term, is_divisor)| {
-                let basis = parts.get(&key(&term, series.basis.unit_id)?)?;
-                (!basis.history.is_empty()).then(|| Part {
-                    basis: basis.clone(),
-                    weight: term.weight.parse().unwrap_or(1.0),
-                    is_divisor,
-                    percent: 0.0,
-                })
-            });
-        series.basis.parts = found.collect::<Option<_>>().unwrap_or_default();
+        let Some(formula) = series.basis.indicator.formula.clone() else {
+            continue;
+        };
+        let above = formula.numerator.iter().map(|term| (term, false));
+        let below = formula.denominator.iter().map(|term| (term, true));
+        let parts = above.chain(below).map(|(term, is_divisor)| {
+            let part = Uuid::parse_str(&term.indicator_id).ok()?;
+            let basis = &known.get(&(part, series.basis.unit_id))?.basis;
+            (!basis.history.is_empty()).then(|| Part {
+                basis: basis.clone(),
+                weight: term.weight.parse().unwrap_or(1.0),
+                is_divisor,
+                percent: 0.0,
+            })
+        });
+        series.basis.parts = parts.collect::<Option<_>>().unwrap_or_default();
         fill(&mut series.basis);
     }
-    Ok(())
 }
 
 #[cfg(test)]

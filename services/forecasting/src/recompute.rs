@@ -303,8 +303,8 @@ pub async fn queue(tx: &mut PgConnection, series: &[Key]) -> sqlx::Result<()> {
         SELECT s.indicator_id, s.unit_id, clock_timestamp() FROM (
             SELECT * FROM unnest($1::uuid[], $2::uuid[]) AS n (indicator_id, unit_id)
             UNION
-            SELECT p.indicator_id, n.unit_id FROM unnest($1::uuid[], $2::uuid[]) AS n (indicator_id, unit_id)
-            JOIN part p ON p.part_id = n.indicator_id) s
+            SELECT p.whole_id, n.unit_id FROM unnest($1::uuid[], $2::uuid[]) AS n (indicator_id, unit_id)
+            JOIN wholes_above($1) p ON p.root_id = n.indicator_id) s
         ORDER BY 1, 2
         ON CONFLICT DO NOTHING",
         &indicators,
@@ -391,6 +391,27 @@ pub async fn load(
     series: &[Key],
     thresholds_version: i32,
 ) -> anyhow::Result<Vec<Loaded>> {
+    let mut known: HashMap<Key, Loaded> = HashMap::new();
+    for keys in derive::in_order(tx, series).await? {
+        let mut loaded = reported(tx, base, &keys, thresholds_version).await?;
+        lineage::load(tx, base, &mut loaded, thresholds_version).await?;
+        derive::join(&mut loaded, &known);
+        loaded.retain(|one| !(one.basis.history.is_empty() && one.basis.targets.is_empty()));
+        lend::seasons(tx, &mut loaded).await?;
+        let adding = loaded.iter_mut().filter(|series| series.adds_up());
+        add_up::load(tx, &mut adding.collect::<Vec<_>>()).await?;
+        known.extend(loaded.into_iter().map(|one| (one.key(), one)));
+    }
+    Ok(series.iter().filter_map(|key| known.remove(key)).collect())
+}
+
+/// Series as they were reported and planned.
+async fn reported(
+    tx: &mut PgConnection,
+    base: &Base,
+    series: &[Key],
+    thresholds_version: i32,
+) -> anyhow::Result<Vec<Loaded>> {
     let (indicators, units): (Vec<Uuid>, Vec<Uuid>) = series.iter().copied().unzip();
     let rows = sqlx::query!(
         "SELECT id, payload FROM indicator WHERE id = ANY($1)",
@@ -460,12 +481,6 @@ pub async fn load(
             },
         });
     }
-    lineage::load(tx, base, &mut loaded, thresholds_version).await?;
-    derive::load(tx, base, &mut loaded, thresholds_version).await?;
-    loaded.retain(|series| !(series.basis.history.is_empty() && series.basis.targets.is_empty()));
-    lend::seasons(tx, &mut loaded).await?;
-    let adding = loaded.iter_mut().filter(|series| series.adds_up());
-    add_up::load(tx, &mut adding.collect::<Vec<_>>()).await?;
     Ok(loaded)
 }
 

@@ -1,6 +1,6 @@
 //! How indicators are calculated from others.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use proto::indicators::v1 as pb;
 use rust_decimal::Decimal;
@@ -12,6 +12,8 @@ use crate::{error::Error, indicator::Indicator, parse};
 
 /// Terms on either side at most.
 const MOST: usize = 12;
+/// Indicators that one is calculated from at most, those of its parts included: each is forecast for it.
+const LARGEST: usize = 100;
 
 /// A formula: factor times the sum of the numerator, divided by that of the denominator.
 #[derive(Clone, Debug, Deserialize, Serialize)]
@@ -123,35 +125,88 @@ pub async fn resolve(tx: &mut PgConnection, indicators: &mut [Indicator]) -> Res
     Ok(())
 }
 
-/// Refuses formulas of what is itself calculated or reported at another frequency, whichever of both is new.
+/// Refuses formulas of what is reported at another frequency, of themselves, or of too much, whichever side of them is
+/// new.
 pub async fn demand_sound(tx: &mut PgConnection, indicators: &[Indicator]) -> Result<(), Error> {
-    let wrong = sqlx::query!(
-        r#"SELECT i.code, p.code AS part, p.formula IS NOT NULL AS "is_calculated!"
+    let rows = sqlx::query!(
+        r#"SELECT i.code, p.code AS part, p.frequency = i.frequency AS "is_same_frequency!"
         FROM indicator i
         CROSS JOIN LATERAL jsonb_array_elements((i.formula -> 'numerator') || (i.formula -> 'denominator')) AS t (term)
         JOIN indicator p ON p.id = (t.term ->> 'indicator_id')::uuid
-        WHERE i.formula IS NOT NULL AND (p.formula IS NOT NULL OR p.frequency <> i.frequency)
-        ORDER BY i.code, p.code LIMIT 1"#
+        WHERE i.formula IS NOT NULL
+        ORDER BY i.code, p.code"#
     );
-    let Some(wrong) = wrong.fetch_optional(tx).await? else {
-        return Ok(());
+    let rows = rows.fetch_all(tx).await?;
+    let wrong = |codes: &[&str], vi: String, en: String| {
+        let is_wrong = |one: &Indicator| codes.contains(&one.code.as_str());
+        let at = indicators.iter().position(is_wrong).unwrap_or_default();
+        Error::invalid("formula", vi, en).of_entry("indicators", at)
     };
-    let (code, part) = (&wrong.code, &wrong.part);
-    let at = indicators
-        .iter()
-        .position(|one| one.code == *code || one.code == *part);
-    let error = if wrong.is_calculated {
-        Error::invalid(
-            "formula",
-            format!("{code} không được tính từ {part} vì {part} cũng được tính từ chỉ tiêu khác"),
-            format!("{code} cannot be calculated from {part}, which is calculated itself"),
-        )
-    } else {
-        Error::invalid(
-            "formula",
-            format!("{code} và {part} phải cùng kỳ báo cáo"),
-            format!("{code} and {part} must be of the same frequency"),
-        )
-    };
-    Err(error.of_entry("indicators", at.unwrap_or_default()))
+    let mut parts: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    for row in &rows {
+        let (code, part) = (&row.code, &row.part);
+        if !row.is_same_frequency {
+            return Err(wrong(
+                &[code, part],
+                format!("{code} và {part} phải cùng kỳ báo cáo"),
+                format!("{code} and {part} must be of the same frequency"),
+            ));
+        }
+        parts.entry(code).or_default().push(part);
+    }
+    let (sizes, circular) = sizes(parts);
+    if let Some((code, _)) = sizes.iter().find(|(_, size)| **size > LARGEST) {
+        return Err(wrong(
+            &[code],
+            format!("{code} được tính từ quá {LARGEST} chỉ tiêu, kể cả qua các chỉ tiêu khác"),
+            format!(
+                "{code} is calculated from more than {LARGEST} indicators, those of its parts included"
+            ),
+        ));
+    }
+    if let [code, ..] = circular[..] {
+        let all = circular.join(", ");
+        return Err(wrong(
+            &circular,
+            format!("{code} được tính từ chính nó; hãy xem công thức của: {all}"),
+            format!("{code} would be calculated from itself; look at the formulas of: {all}"),
+        ));
+    }
+    Ok(())
+}
+
+/// From how many indicators each is calculated, at any depth and counting each as often as it is used; and those that
+/// would be calculated from themselves.
+fn sizes<'a>(
+    mut parts: BTreeMap<&'a str, Vec<&'a str>>,
+) -> (BTreeMap<&'a str, usize>, Vec<&'a str>) {
+    let mut sizes: BTreeMap<&str, usize> = BTreeMap::new();
+    loop {
+        let size = |of: &[&str]| -> Option<usize> {
+            let sizes = of.iter().map(|part| match parts.contains_key(part) {
+                true => None,
+                false => Some(1 + sizes.get(part).copied().unwrap_or_default()),
+            });
+            sizes.sum()
+        };
+        let found = parts
+            .iter()
+            .filter_map(|(code, of)| Some((*code, size(of)?.min(LARGEST + 1))));
+        let found: Vec<(&str, usize)> = found.collect();
+        if found.is_empty() {
+            break;
+        }
+        parts.retain(|code, _| found.iter().all(|(one, _)| one != code));
+        sizes.extend(found);
+    }
+    // What only uses them is in order.
+    let mut circular = parts;
+    loop {
+        let used: HashSet<&str> = circular.values().flatten().copied().collect();
+        let before = circular.len();
+        circular.retain(|code, _| used.contains(code));
+        if circular.len() == before {
+            return (sizes, circular.into_keys().collect());
+        }
+    }
 }

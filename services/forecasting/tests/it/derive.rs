@@ -216,6 +216,57 @@ async fn what_is_a_part_twice_goes_with_itself(db: PgPool) {
 }
 
 #[sqlx::test]
+async fn what_is_calculated_may_be_a_part(db: PgPool) {
+    let setting = Setting::new(db).await;
+    let Share { own, other, share } = share(&setting).await;
+    let mut index = indicator("INDEX", "T06", setting.finance);
+    index.set_year_rule(YearRule::Ratio);
+    index.decimals = 2;
+    index.formula = Some(Formula {
+        numerator: vec![term(&share, "0.5")],
+        ..Default::default()
+    });
+    let plan = target(&index, setting.city, "37");
+    setting.feed(&index, &[plan], &[]).await;
+    let half = async || {
+        setting.is_settled().await;
+        let [whole, part] = [&index, &share].map(|one| setting.assessed(one, setting.city));
+        let (whole, part) = (outturn(&whole.await), outturn(&part.await));
+        assert!((whole - part / 2.0).abs() < 0.02, "{whole} {part}");
+        whole
+    };
+    let before = half().await;
+    // News of a part of its part reaches it.
+    let surprise = figure(&other, setting.city, this_month(), "900");
+    setting.feed(&other, &[], &[surprise]).await;
+    setting
+        .line(&index, setting.city, |item| outturn(item) < before - 1.0)
+        .await;
+    half().await;
+    let outlook = setting.outlook(&setting.leader, &index, setting.city).await;
+    let driver = outlook.drivers[0].item.as_ref().unwrap();
+    assert_eq!(driver.indicator.as_ref().unwrap().code, "SHARE");
+
+    // While formulas change places news of one may come before that of the other: nothing goes round.
+    let mut circle = own.clone();
+    circle.version = own.version + 1;
+    circle.formula = Some(Formula {
+        numerator: vec![term(&index, "1")],
+        ..Default::default()
+    });
+    setting.feed(&circle, &[], &[]).await;
+    setting.is_settled().await;
+    let mut plain = index.clone();
+    plain.version = index.version + 1;
+    plain.formula = None;
+    let reported = flows(&index, setting.city, 50, 2);
+    setting.feed(&plain, &[], &reported).await;
+    setting.is_settled().await;
+    let item = setting.assessed(&plain, setting.city).await;
+    assert_ne!(item.last_observation.unwrap().id, "", "it is reported now");
+}
+
+#[sqlx::test]
 async fn a_unit_without_one_of_the_parts_has_no_figure(db: PgPool) {
     let setting = Setting::new(db).await;
     let Share { own, share, .. } = share(&setting).await;

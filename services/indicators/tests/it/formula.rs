@@ -96,13 +96,12 @@ async fn an_unsound_formula_is_refused(db: PgPool) {
     let all = vec![part("A.1"), part("A.2"), share(&setting)];
     import(&setting, all).await.unwrap();
     type Change = fn(&mut pb::Formula);
-    let wrong: [(&str, Change); 8] = [
+    let wrong: [(&str, Change); 7] = [
         ("formula", |one| one.numerator.clear()),
         ("formula", |one| {
             one.denominator = vec![term("A.2", "1"); 13]
         }),
         ("formula", |one| one.numerator[0] = term("A.9", "1")),
-        ("formula", |one| one.numerator[0] = term("A.3", "1")),
         ("formula", |one| one.numerator[0] = term("A.4", "1")),
         ("formula.factor", |one| one.factor = "0".to_owned()),
         ("formula.numerator[0].weight", |one| {
@@ -119,17 +118,64 @@ async fn an_unsound_formula_is_refused(db: PgPool) {
         let answer = import(&setting, vec![part("A.5"), again]).await;
         assert_eq!(refused(answer), invalid(&format!("indicators[1].{field}")));
     }
-    // A part that becomes calculated, or another frequency, is refused from the other side.
-    let mut first = part("A.1");
-    first.formula = Some(pb::Formula {
-        numerator: vec![term("A.2", "1")],
-        ..Default::default()
-    });
-    let answer = import(&setting, vec![first]).await;
-    assert_eq!(refused(answer), invalid("indicators[0].formula"));
+    // Another frequency is refused from the part's side, too.
     let mut quarterly = part("A.2");
     quarterly.set_frequency(Frequency::Quarter);
     let answer = import(&setting, vec![quarterly]).await;
     assert_eq!(refused(answer), invalid("indicators[0].formula"));
     assert!(get(&setting, "A.3").await.formula.is_some());
+}
+
+#[sqlx::test]
+async fn what_is_calculated_may_be_a_part_but_not_of_itself(db: PgPool) {
+    let setting = Setting::new(db).await;
+    let part = |code| setting.indicator(code, "T04", setting.finance);
+    let of = |code, parts: &[&str]| {
+        let mut whole = part(code);
+        whole.formula = Some(pb::Formula {
+            numerator: parts.iter().map(|part| term(part, "1")).collect(),
+            ..Default::default()
+        });
+        whole
+    };
+    let all = vec![
+        of("A.5", &["A.4", "A.1"]),
+        of("A.4", &["A.3"]),
+        part("A.1"),
+        part("A.2"),
+        share(&setting),
+    ];
+    import(&setting, all).await.unwrap();
+
+    // The middle of the chain would close it; who looks for the cause is told whose formulas these are.
+    let circle = import(&setting, vec![part("A.7"), of("A.3", &["A.5", "A.7"])]).await;
+    let told = circle.as_ref().unwrap_err().message().to_owned();
+    assert!(
+        told.contains("A.3, A.4, A.5") && !told.contains("A.7"),
+        "{told}"
+    );
+    assert_eq!(refused(circle), invalid("indicators[1].formula"));
+    // A reported part that would be calculated from what it is a part of.
+    let circle = import(&setting, vec![of("A.2", &["A.4"])]).await;
+    assert_eq!(refused(circle), invalid("indicators[0].formula"));
+
+    // Each use counts: five times nine, and the five themselves, are 50; twice that is 102, too much.
+    let many = |part| vec![part; 5];
+    let nine = ["A.1"; 9];
+    let all = vec![of("B.1", &nine), of("B.2", &many("B.1"))];
+    import(&setting, all).await.unwrap();
+    let answer = import(&setting, vec![of("B.3", &["B.2", "B.2"])]).await;
+    assert_eq!(refused(answer), invalid("indicators[0].formula"));
+    // Nor may a part grow until the whole is too large.
+    import(&setting, vec![of("B.3", &["B.2"])]).await.unwrap();
+    let answer = import(
+        &setting,
+        vec![of("B.1", &["A.1"; 12]), of("B.2", &["B.1"; 8])],
+    )
+    .await;
+    assert_eq!(refused(answer), invalid("indicators[1].formula"));
+    // What was in the way may go in the same import.
+    import(&setting, vec![part("A.4"), of("A.3", &["A.5"])])
+        .await
+        .unwrap();
 }
