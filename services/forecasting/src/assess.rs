@@ -1,6 +1,8 @@
 //! The assessment of one series: its forecast, and its line on the risk board. Pure: the same basis and terms always
 //! give the same answer.
 
+use std::collections::BTreeSet;
+
 use chrono::{DateTime, NaiveDate, Utc};
 use proto::{
     calendar::v1::Frequency,
@@ -13,7 +15,7 @@ use uuid::Uuid;
 
 use crate::{
     derive::{self, Part},
-    judge::{self, Case, Judged, decimal},
+    judge::{self, Case, Judged, Rank, decimal},
     model::{self, Evidence, Excess, Member, Thresholds},
     outlook::{Outlook, Timeline},
 };
@@ -81,6 +83,9 @@ pub struct Terms {
     pub thresholds_version: i32,
 }
 
+/// By which targets a series is judged: those of an author, of a period, or both. 0 and empty for any.
+pub type View = (i16, String);
+
 /// An assessment.
 #[derive(Clone, Debug)]
 pub struct Assessed {
@@ -89,7 +94,11 @@ pub struct Assessed {
     /// The line of the board.
     pub item: pb::RiskItem,
     /// The line's place.
-    pub rank: (i16, i32, i64),
+    pub rank: Rank,
+    /// By which targets the line is judged.
+    pub view: View,
+    /// What stands for the series where targets of another author or period than the line's are asked for.
+    pub others: Vec<(View, Judged)>,
     /// What the series says for itself, before units are made to add up.
     pub member: Option<Member>,
 }
@@ -138,9 +147,11 @@ pub fn assess(basis: &Basis, terms: &Terms) -> Assessed {
         .map(|target| judge::judge(case, target))
         .collect();
     judged.sort_by_key(|judged| judged.rank);
-    let line = line(&judged, terms.today)
+    let line = line(judged.iter(), terms.today)
         .cloned()
         .unwrap_or_else(|| without_target(case));
+    let view = line.view();
+    let others = others(&judged, &line, terms.today);
 
     let time = Some(chassis::parse::timestamp(terms.now));
     let illustrative = basis.history.iter().any(|figure| figure.illustrative)
@@ -183,6 +194,8 @@ pub fn assess(basis: &Basis, terms: &Terms) -> Assessed {
         forecast,
         item,
         rank: line.rank,
+        view,
+        others,
         member: outlook.ok().map(|outlook| outlook.member),
     }
 }
@@ -237,7 +250,10 @@ fn method(basis: model::Basis) -> &'static str {
 
 /// The assessment that stands for the series: against the most endangered base target of those that are still open,
 /// else of those that counted last.
-fn line(judged: &[Judged], today: NaiveDate) -> Option<&Judged> {
+fn line<'a>(
+    judged: impl Iterator<Item = &'a Judged> + Clone,
+    today: NaiveDate,
+) -> Option<&'a Judged> {
     let end = |judged: &&Judged| {
         let target = judged.assessment.target.as_ref()?;
         let is_base = target.kind() == TargetKind::Base;
@@ -245,12 +261,36 @@ fn line(judged: &[Judged], today: NaiveDate) -> Option<&Judged> {
         Some(period.last_day())
     };
     let open = judged
-        .iter()
+        .clone()
         .find(|judged| end(judged).is_some_and(|end| end >= today));
     open.or_else(|| {
-        let newest = judged.iter().filter_map(|judged| end(&judged)).max()?;
-        judged.iter().find(|judged| end(judged) == Some(newest))
+        let newest = judged.clone().filter_map(|judged| end(&judged)).max()?;
+        judged.clone().find(|judged| end(judged) == Some(newest))
     })
+}
+
+/// What stands for the series in each view in which its line does not.
+fn others(judged: &[Judged], line: &Judged, today: NaiveDate) -> Vec<(View, Judged)> {
+    let (any_author, any_period) = (0, String::new());
+    let views = judged.iter().flat_map(|one| {
+        let (author, period) = one.view();
+        [
+            (author, any_period.clone()),
+            (any_author, period.clone()),
+            (author, period),
+        ]
+    });
+    let views: BTreeSet<View> = views.collect();
+    let shows = |view: &View, one: &Judged| {
+        let (author, period) = one.view();
+        [any_author, author].contains(&view.0) && [&any_period, &period].contains(&&view.1)
+    };
+    let others = views.into_iter().filter(|view| !shows(view, line));
+    let others = others.filter_map(|view| {
+        let other = self::line(judged.iter().filter(|one| shows(&view, one)), today)?.clone();
+        Some((view, other))
+    });
+    others.collect()
 }
 
 fn without_target(case: Case<'_>) -> Judged {

@@ -1,6 +1,6 @@
 //! The risk board and the forecasts behind it, read as they were assessed.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use chassis::directory::Scope;
 use chrono::{DateTime, Utc};
@@ -26,12 +26,19 @@ pub struct Filter {
     pub city_level_only: bool,
     /// Only of this set of indicators.
     pub group: Option<String>,
-    /// Only judged by a target of this author.
+    /// Judged by targets of this author.
     pub target_author: Option<i16>,
-    /// Only judged by a target of this period.
+    /// Judged by targets of this period.
     pub target_period: Option<String>,
     /// Only those whose next figure decides.
     pub decisive_only: bool,
+}
+
+impl Filter {
+    /// Whether certain targets are asked for, so that other lines than those that stand without asking may be meant.
+    fn is_of_targets(&self) -> bool {
+        self.target_author.is_some() || self.target_period.is_some()
+    }
 }
 
 /// The place of a line: ranks of status, probability and gap, then the indicator and the unit.
@@ -48,7 +55,7 @@ pub struct Line {
 
 /// Lines within a scope in the board's order, after one of them.
 pub async fn list(
-    db: impl PgExecutor<'_>,
+    db: &PgPool,
     scope: &Scope,
     filter: &Filter,
     after: Option<Place>,
@@ -103,17 +110,85 @@ pub async fn list(
             item: pb::RiskItem::decode(row.item.as_slice())?,
         })
     });
+    let mut lines: Vec<Line> = lines.collect::<Result<_, Error>>()?;
+    if filter.is_of_targets() {
+        lines.extend(list_others(db, scope, filter, after, limit).await?);
+        lines.sort_by_key(|line| line.place);
+        lines.truncate(usize::try_from(limit).unwrap_or_default());
+    }
+    Ok(lines)
+}
+
+/// Lines of series that are judged by other targets where none are asked for.
+async fn list_others(
+    db: &PgPool,
+    scope: &Scope,
+    filter: &Filter,
+    after: Option<Place>,
+    limit: i64,
+) -> Result<Vec<Line>, Error> {
+    let rows = sqlx::query!(
+        r#"SELECT o.status_rank, o.probability_rank, o.gap_rank, o.indicator_id, o.unit_id, o.assessment,
+            a.item AS "item!"
+        FROM other_line o JOIN assessment a ON a.indicator_id = o.indicator_id AND a.unit_id = o.unit_id
+        WHERE o.target_author = $15 AND o.target_period = $16 AND a.item IS NOT NULL
+            AND ($1 OR a.unit_id = ANY($2) OR a.responsible_unit_id = ANY($2) OR a.field_code = ANY($3))
+            AND ($4::smallint[] IS NULL OR o.status = ANY($4))
+            AND ($5::uuid[] IS NULL OR a.unit_id = ANY($5) OR a.responsible_unit_id = ANY($5))
+            AND ($6::text IS NULL OR a.field_code = $6)
+            AND ($7::uuid IS NULL OR a.indicator_id = $7)
+            AND NOT ($8 AND a.is_local)
+            AND ($17::text IS NULL OR $17 = ANY(a.groups))
+            AND (o.is_decisive OR NOT $18)
+            AND ($9::smallint IS NULL
+                OR (o.status_rank, o.probability_rank, o.gap_rank, o.indicator_id, o.unit_id) > ($9, $10, $11, $12, $13))
+        ORDER BY o.status_rank, o.probability_rank, o.gap_rank, o.indicator_id, o.unit_id LIMIT $14"#,
+        scope.all,
+        &scope.units,
+        &scope.fields,
+        filter.statuses.as_deref(),
+        filter.units.as_deref(),
+        filter.field_code,
+        filter.indicator_id,
+        filter.city_level_only,
+        after.map(|place| place.0),
+        after.map(|place| place.1),
+        after.map(|place| place.2),
+        after.map(|place| place.3),
+        after.map(|place| place.4),
+        limit,
+        filter.target_author.unwrap_or_default(),
+        filter.target_period.as_deref().unwrap_or_default(),
+        filter.group,
+        filter.decisive_only
+    );
+    let lines = rows.fetch_all(db).await?.into_iter().map(|row| {
+        let mut item = pb::RiskItem::decode(row.item.as_slice())?;
+        let assessment = pb::Assessment::decode(row.assessment.as_slice())?;
+        item.set_status(assessment.status());
+        item.assessment = Some(assessment);
+        Ok(Line {
+            place: (
+                row.status_rank,
+                row.probability_rank,
+                row.gap_rank,
+                row.indicator_id,
+                row.unit_id,
+            ),
+            item,
+        })
+    });
     lines.collect()
 }
 
 /// How many lines have each status, within a scope; and when the newest was assessed.
 pub async fn count(
-    db: impl PgExecutor<'_>,
+    db: &PgPool,
     scope: &Scope,
     filter: &Filter,
 ) -> Result<(Vec<pb::StatusCount>, Option<DateTime<Utc>>), Error> {
     let rows = sqlx::query!(
-        r#"SELECT status, count(*) AS "count!", max(update_time) AS "update_time!" FROM assessment
+        r#"SELECT status_rank, status, count(*) AS "count!", max(update_time) AS "update_time!" FROM assessment
         WHERE item IS NOT NULL
             AND ($1 OR unit_id = ANY($2) OR responsible_unit_id = ANY($2) OR field_code = ANY($3))
             AND ($4::uuid[] IS NULL OR unit_id = ANY($4) OR responsible_unit_id = ANY($4))
@@ -138,11 +213,55 @@ pub async fn count(
     .fetch_all(db)
     .await?;
     let update_time = rows.iter().map(|row| row.update_time).max();
-    let counts = rows.into_iter().map(|row| pb::StatusCount {
-        status: row.status.into(),
-        count: i32::try_from(row.count).unwrap_or(i32::MAX),
+    let mut counts: BTreeMap<i16, (i16, i64)> = BTreeMap::new();
+    counts.extend(
+        rows.into_iter()
+            .map(|row| (row.status_rank, (row.status, row.count))),
+    );
+    if filter.is_of_targets() {
+        for (rank, status, count) in count_others(db, scope, filter).await? {
+            counts.entry(rank).or_insert((status, 0)).1 += count;
+        }
+    }
+    let counts = counts.into_values().map(|(status, count)| pb::StatusCount {
+        status: status.into(),
+        count: i32::try_from(count).unwrap_or(i32::MAX),
     });
     Ok((counts.collect(), update_time))
+}
+
+/// How many of the lines of `list_others` have each status, with its rank.
+async fn count_others(
+    db: &PgPool,
+    scope: &Scope,
+    filter: &Filter,
+) -> Result<Vec<(i16, i16, i64)>, Error> {
+    let rows = sqlx::query!(
+        r#"SELECT o.status_rank, o.status, count(*) AS "count!"
+        FROM other_line o JOIN assessment a ON a.indicator_id = o.indicator_id AND a.unit_id = o.unit_id
+        WHERE o.target_author = $4 AND o.target_period = $5 AND a.item IS NOT NULL
+            AND ($1 OR a.unit_id = ANY($2) OR a.responsible_unit_id = ANY($2) OR a.field_code = ANY($3))
+            AND ($6::uuid[] IS NULL OR a.unit_id = ANY($6) OR a.responsible_unit_id = ANY($6))
+            AND ($7::text IS NULL OR a.field_code = $7)
+            AND NOT ($8 AND a.is_local)
+            AND ($9::text IS NULL OR $9 = ANY(a.groups))
+            AND (o.is_decisive OR NOT $10)
+        GROUP BY o.status_rank, o.status"#,
+        scope.all,
+        &scope.units,
+        &scope.fields,
+        filter.target_author.unwrap_or_default(),
+        filter.target_period.as_deref().unwrap_or_default(),
+        filter.units.as_deref(),
+        filter.field_code,
+        filter.city_level_only,
+        filter.group,
+        filter.decisive_only
+    );
+    let rows = rows.fetch_all(db).await?.into_iter();
+    Ok(rows
+        .map(|row| (row.status_rank, row.status, row.count))
+        .collect())
 }
 
 /// Lines of units beside at most.

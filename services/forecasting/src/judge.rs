@@ -61,13 +61,29 @@ impl Case<'_> {
     }
 }
 
+/// A place on the board: ranks of status, probability and gap, the most endangered first.
+pub type Rank = (i16, i32, i64);
+
 /// An assessment and its place among others.
 #[derive(Clone, Debug)]
 pub struct Judged {
     /// The assessment.
     pub assessment: pb::Assessment,
-    /// Its place: rank of the status, of the probability, of the gap; the most endangered first.
-    pub rank: (i16, i32, i64),
+    /// Its place.
+    pub rank: Rank,
+}
+
+impl Judged {
+    /// The author and the period of the target; 0 and empty without one.
+    #[must_use]
+    pub fn view(&self) -> (i16, String) {
+        let target = self.assessment.target.clone().unwrap_or_default();
+        let period = target.period.unwrap_or_default();
+        (
+            i16::try_from(target.author).unwrap_or_default(),
+            period.code,
+        )
+    }
 }
 
 /// Where a status stands on the board.
@@ -197,7 +213,7 @@ pub fn shown(status: Status) -> RiskStatus {
 
 /// The place of an assessment among others.
 #[must_use]
-pub fn rank(assessment: &pb::Assessment, gap: Option<f64>) -> (i16, i32, i64) {
+pub fn rank(assessment: &pb::Assessment, gap: Option<f64>) -> Rank {
     (
         status_rank(assessment.status()),
         assessment.probability.map_or(NO_PROBABILITY, millionths),

@@ -1,6 +1,6 @@
 //! Keeps assessments, and states what changed.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use chassis::events::{self, Fact};
 use chrono::{DateTime, NaiveDate, Utc};
@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 use crate::{
     accuracy, add_up,
-    assess::{Assessed, Terms},
+    assess::{Assessed, Terms, View},
     prediction::{self, Prediction},
     recompute::{Key, Loaded, MODEL_VERSION, is_local},
 };
@@ -31,6 +31,7 @@ pub async fn keep(
     columns
         .upsert(tx, terms.today, terms.thresholds_version, terms.now)
         .await?;
+    let otherwise = keep_others(tx, assessed).await?;
     add_up::keep(tx, assessed).await?;
 
     let mut news: Vec<(&Loaded, &pb::Forecast)> = Vec::new();
@@ -39,7 +40,7 @@ pub async fn keep(
     let mut changed = Vec::new();
     for (series, assessed) in assessed {
         let earlier = before.get(&series.key());
-        if earlier == Some(&Standing::of(assessed)) {
+        if earlier == Some(&Standing::of(assessed)) && !otherwise.contains(&series.key()) {
             continue;
         }
         changed.push(series.key());
@@ -86,6 +87,99 @@ fn is_listed(series: &Loaded, assessed: &Assessed) -> bool {
 
 /// How much a figure must matter to decide.
 const DECISIVE: f64 = 0.2;
+
+fn status(assessment: &pb::Assessment) -> i16 {
+    i16::try_from(assessment.status).unwrap_or_default()
+}
+
+fn is_decisive(assessment: &pb::Assessment) -> bool {
+    assessment
+        .next_figure_swing
+        .is_some_and(|swing| swing >= DECISIVE)
+}
+
+/// Keeps what stands for series where other targets are asked for than their lines'; answers for which that changed.
+async fn keep_others(
+    tx: &mut PgConnection,
+    assessed: &[(Loaded, Assessed)],
+) -> sqlx::Result<HashSet<Key>> {
+    type Standings = BTreeSet<(View, i16, i32)>;
+    let (indicators, units): (Vec<Uuid>, Vec<Uuid>) =
+        assessed.iter().map(|(series, _)| series.key()).unzip();
+    let gone = sqlx::query!(
+        "DELETE FROM other_line
+        WHERE (indicator_id, unit_id) IN (SELECT * FROM unnest($1::uuid[], $2::uuid[]))
+        RETURNING indicator_id, unit_id, target_author, target_period, status, probability_rank",
+        &indicators,
+        &units
+    );
+    let mut before: HashMap<Key, Standings> = HashMap::new();
+    for row in gone.fetch_all(&mut *tx).await? {
+        let view = (row.target_author, row.target_period);
+        let key = (row.indicator_id, row.unit_id);
+        before
+            .entry(key)
+            .or_default()
+            .insert((view, row.status, row.probability_rank));
+    }
+    let changed = assessed.iter().filter_map(|(series, assessed)| {
+        let now: Standings = match is_listed(series, assessed) {
+            true => assessed
+                .others
+                .iter()
+                .map(|(view, other)| (view.clone(), status(&other.assessment), other.rank.1))
+                .collect(),
+            false => Standings::new(),
+        };
+        (before.remove(&series.key()).unwrap_or_default() != now).then(|| series.key())
+    });
+    let changed: HashSet<Key> = changed.collect();
+
+    let (mut indicators, mut units) = (Vec::new(), Vec::new());
+    let (mut authors, mut periods) = (Vec::new(), Vec::new());
+    let (mut statuses, mut decisive, mut assessments) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut status_ranks, mut probability_ranks, mut gap_ranks) =
+        (Vec::new(), Vec::new(), Vec::new());
+    for (series, assessed) in assessed
+        .iter()
+        .filter(|(series, one)| is_listed(series, one))
+    {
+        for ((author, period), other) in &assessed.others {
+            indicators.push(series.indicator_id);
+            units.push(series.basis.unit_id);
+            authors.push(*author);
+            periods.push(period.clone());
+            statuses.push(status(&other.assessment));
+            status_ranks.push(other.rank.0);
+            probability_ranks.push(other.rank.1);
+            gap_ranks.push(other.rank.2);
+            decisive.push(is_decisive(&other.assessment));
+            assessments.push(other.assessment.encode_to_vec());
+        }
+    }
+    if indicators.is_empty() {
+        return Ok(changed);
+    }
+    sqlx::query!(
+        "INSERT INTO other_line (indicator_id, unit_id, target_author, target_period, status, status_rank,
+            probability_rank, gap_rank, is_decisive, assessment)
+        SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::smallint[], $4::text[], $5::smallint[], $6::smallint[],
+            $7::integer[], $8::bigint[], $9::boolean[], $10::bytea[])",
+        &indicators,
+        &units,
+        &authors,
+        &periods,
+        &statuses,
+        &status_ranks,
+        &probability_ranks,
+        &gap_ranks,
+        &decisive,
+        &assessments
+    )
+    .execute(tx)
+    .await?;
+    Ok(changed)
+}
 
 /// What must change before an assessment is news.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -172,17 +266,11 @@ impl Columns {
         self.items.push(item);
         self.groups
             .push(series.basis.indicator.groups.join("\u{1f}"));
+        let (author, period) = assessed.view.clone();
+        self.target_authors.push(author);
+        self.target_periods.push(period);
         let line = assessed.item.assessment.as_ref();
-        let target = line.and_then(|line| line.target.as_ref());
-        let author = target.map_or(0, |target| target.author);
-        self.target_authors
-            .push(i16::try_from(author).unwrap_or_default());
-        let period = target.and_then(|target| target.period.as_ref());
-        self.target_periods
-            .push(period.map(|period| period.code.clone()).unwrap_or_default());
-        let swing = line.and_then(|line| line.next_figure_swing);
-        self.is_decisive
-            .push(swing.is_some_and(|swing| swing >= DECISIVE));
+        self.is_decisive.push(line.is_some_and(is_decisive));
         self.parents.push(series.parent_id);
     }
 

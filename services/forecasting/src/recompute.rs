@@ -32,7 +32,7 @@ use crate::{
 };
 
 /// Raised when the same figures come to be assessed otherwise: what was made before is made anew.
-pub const MODEL_VERSION: i16 = 1;
+pub const MODEL_VERSION: i16 = 2;
 
 /// Series assessed in one transaction at most: what waits behind one of them waits no longer than that.
 const BATCH: i64 = 64;

@@ -1,6 +1,6 @@
 use proto::{
     forecasting::v1::{self as pb, RiskStatus},
-    indicators::v1::{Direction, TargetAuthor},
+    indicators::v1::{Direction, Target, TargetAuthor},
 };
 use sqlx::PgPool;
 
@@ -261,4 +261,150 @@ async fn the_board_and_its_counts_are_cut_to_the_scope(db: PgPool) {
             (RiskStatus::Grey, 1)
         ]
     );
+}
+
+#[sqlx::test]
+async fn who_asks_for_an_authors_targets_sees_series_judged_by_them(db: PgPool) {
+    let setting = Setting::new(db).await;
+    let year = this_month().year();
+    let mut series = Vec::new();
+    for (code, plans) in [
+        ("1 COUNCIL", &[(TargetAuthor::Council, year, "1500")][..]),
+        (
+            "2 BOTH",
+            &[
+                (TargetAuthor::Government, year, "1500"),
+                (TargetAuthor::Council, year, "900"),
+            ],
+        ),
+        (
+            "3 LATER",
+            &[
+                (TargetAuthor::Council, year, "1500"),
+                (TargetAuthor::Council, year + 1, "900"),
+            ],
+        ),
+        ("4 NONE", &[]),
+    ] {
+        let one = indicator(code, "T04", setting.finance);
+        let figures = about_hundred(&one, setting.city, 36, 0);
+        let plans: Vec<Target> = plans
+            .iter()
+            .map(|(author, year, value)| {
+                let mut plan = target(&one, setting.city, value);
+                plan.set_author(*author);
+                plan.period = Some(proto::calendar::v1::Period {
+                    code: year.to_string(),
+                });
+                plan
+            })
+            .collect();
+        setting.feed(&one, &plans, &figures).await;
+        setting.assessed(&one, setting.city).await;
+        series.push(one);
+    }
+    let ask = |author: TargetAuthor, period: i32| pb::ListRiskItemsRequest {
+        target_author: author.into(),
+        target_period: if period > 0 {
+            period.to_string()
+        } else {
+            String::new()
+        },
+        page_size: 1,
+        ..Default::default()
+    };
+    let (council, government) = (TargetAuthor::Council, TargetAuthor::Government);
+    let red = pb::RiskStatus::Red;
+    let green = pb::RiskStatus::Green;
+    for (request, expected) in [
+        (
+            ask(council, 0),
+            &[("1 COUNCIL", red), ("2 BOTH", green), ("3 LATER", red)][..],
+        ),
+        (
+            ask(council, year),
+            &[("1 COUNCIL", red), ("2 BOTH", green), ("3 LATER", red)],
+        ),
+        (ask(government, 0), &[("2 BOTH", red)]),
+        (
+            ask(TargetAuthor::Unspecified, year),
+            &[("1 COUNCIL", red), ("2 BOTH", red), ("3 LATER", red)],
+        ),
+        (ask(council, year + 1), &[("3 LATER", green)]),
+        (ask(government, year + 1), &[]),
+    ] {
+        let mut all = Vec::new();
+        let mut next = request.clone();
+        loop {
+            let mut client = setting.client();
+            let page = client
+                .list_risk_items(by(&setting.leader, next.clone()))
+                .await;
+            let page = page.unwrap().into_inner();
+            all.extend(page.items);
+            if page.next_page_token.is_empty() {
+                break;
+            }
+            next.page_token = page.next_page_token;
+        }
+        assert!(
+            all.is_sorted_by_key(|item| item.status != i32::from(red)),
+            "red first"
+        );
+        for item in &all {
+            let line = item.assessment.as_ref().unwrap();
+            let target = line.target.as_ref().unwrap();
+            assert_eq!(line.status, item.status);
+            assert!(
+                [0, target.author].contains(&request.target_author),
+                "{item:?}"
+            );
+        }
+        let mut found: Vec<(&str, pb::RiskStatus)> = all
+            .iter()
+            .map(|item| {
+                (
+                    item.indicator.as_ref().unwrap().code.as_str(),
+                    item.status(),
+                )
+            })
+            .collect();
+        found.sort_unstable();
+        assert_eq!(found, expected, "{request:?}");
+        let counted = pb::GetRiskSummaryRequest {
+            target_author: request.target_author,
+            target_period: request.target_period.clone(),
+            ..Default::default()
+        };
+        let summary = setting
+            .client()
+            .get_risk_summary(by(&setting.leader, counted))
+            .await;
+        let counts = summary.unwrap().into_inner().counts;
+        let of = |status| expected.iter().filter(|(_, one)| *one == status).count();
+        for status in [red, green] {
+            let count = counts
+                .iter()
+                .find(|one| one.status() == status)
+                .map_or(0, |one| one.count);
+            assert_eq!(usize::try_from(count).unwrap(), of(status), "{status:?}");
+        }
+        // A ward sees nothing of the city's lines this way either.
+        let mut client = setting.client();
+        let page = client
+            .list_risk_items(by(&setting.ward_head, request))
+            .await;
+        assert!(page.unwrap().into_inner().items.is_empty());
+    }
+
+    // A target that leaves the line as it is is news all the same: a board of its author's may be open.
+    let [_, both, ..] = &series[..] else {
+        unreachable!("four series");
+    };
+    let mut plan = target(both, setting.city, "910");
+    plan.set_author(TargetAuthor::City);
+    let before = setting.facts().await;
+    setting.feed(both, &[plan], &[]).await;
+    setting.is_settled().await;
+    assert_eq!(setting.facts().await, before + 1);
 }
