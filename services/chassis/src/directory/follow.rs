@@ -138,8 +138,11 @@ impl Directory {
         loop {
             let batch = tokio::time::timeout(SILENCE, batches.next())
                 .await
-                .context("identity's feed fell silent")?
-                .context("identity's feed ended")?;
+                .context("identity's feed fell silent")?;
+            // The caller's token has ended, as all do; or identity stops, and a new call will tell.
+            let Some(batch) = batch else {
+                return Ok(());
+            };
             let mut entries = Vec::new();
             let mut last = None;
             let mut failed = None;
