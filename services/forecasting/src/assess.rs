@@ -48,6 +48,8 @@ pub struct Basis {
     pub excess: Option<(Excess, bool)>,
     /// By how much the coming figures are supposed to be other than expected.
     pub moved: Vec<f64>,
+    /// How many of the last figures are supposed.
+    pub supposed: usize,
     /// What it is calculated from; empty where it is only reported.
     pub parts: Vec<Part>,
 }
@@ -225,14 +227,39 @@ pub fn look_ahead(
     if behind > per_year(frequency) {
         return Err(NoForecastReason::Stale);
     }
-    if !basis.parts.is_empty() {
-        return derive::look_ahead(basis, timeline, until, terms);
-    }
-    let mut outlook = Outlook::new(timeline, until, &basis.indicator, basis.seed)?;
+    let mut outlook = match basis.parts.is_empty() {
+        true => reported(basis, timeline, until)?,
+        false => derive::look_ahead(basis, timeline, until, terms)?,
+    };
+    outlook.keep_within(&basis.indicator);
+    Ok(outlook)
+}
+
+/// How a series may go on from what was reported, and then from what is supposed.
+fn reported(
+    basis: &Basis,
+    timeline: &Timeline,
+    until: Option<Period>,
+) -> Result<Outlook, NoForecastReason> {
+    let count = i32::try_from(basis.supposed).unwrap_or_default();
+    let first = timeline.last().plus(1 - count);
+    let known = timeline.before(first).ok_or(NoForecastReason::TooShort)?;
+    // A year beyond what is supposed.
+    let end = timeline.last().plus(per_year(first.frequency()));
+    let until = if count > 0 {
+        until.max(Some(end))
+    } else {
+        until
+    };
+    let mut outlook = Outlook::new(&known, until, &basis.indicator, basis.seed)?;
     if let Some((excess, is_whole)) = &basis.excess {
         outlook.shift(&excess.shift(&outlook.member, *is_whole));
     }
     outlook.shift(&basis.moved);
+    if count > 0 {
+        let values = timeline.observed(first, timeline.last());
+        outlook.suppose(&values.into_iter().flatten().collect::<Vec<f64>>());
+    }
     Ok(outlook)
 }
 
@@ -432,6 +459,7 @@ mod tests {
             seasons: Vec::new(),
             excess: None,
             moved: Vec::new(),
+            supposed: 0,
             parts: Vec::new(),
         };
         basis.indicator.set_year_rule(YearRule::Sum);

@@ -6,9 +6,14 @@ use proto::{forecasting::v1 as pb, period::Period};
 use crate::{
     explain::written,
     judge::decimal,
-    model::{self, Suspicion},
+    model::{self, Anomaly, Series, Suspicion},
     outlook::Timeline,
 };
+
+/// As good as any: the answer to the same question is always the same.
+const SEED: u64 = 1;
+/// How many times too large or too small a figure in another unit of measure usually is.
+const FACTORS: [f64; 8] = [10.0, 100.0, 1e3, 1e6, 0.1, 0.01, 1e-3, 1e-6];
 
 /// Holds a value for a period against what was reported before it. Without enough history nothing is unusual.
 #[must_use]
@@ -18,12 +23,26 @@ pub fn check(forecast: &pb::Forecast, period: Period, value: f64) -> pb::CheckVa
     let timeline = Timeline::new(&forecast.history)
         .and_then(|timeline| timeline.before(period))
         .map(|timeline| timeline.with_breaks(&indicator, &forecast.unit_id));
-    let series = timeline.and_then(|timeline| timeline.series_until(period).ok());
-    let Some(series) = series else {
+    let known = timeline.and_then(|timeline| {
+        let series = timeline.question(&indicator, period).ok()?;
+        let total = match timeline.is_total(&indicator) {
+            true if period.number() > 1 => Some(timeline.value(period.previous())?),
+            _ => None,
+        };
+        Some((series, total))
+    });
+    let Some((series, total)) = known else {
         return pb::CheckValueResponse::default();
     };
-    // The seed is as good as any: the answer to the same question is always the same.
-    let anomaly = model::anomaly(&series, value, 1);
+    let mut anomaly = match total {
+        Some(total) => of_total(&series, total, value),
+        None => model::anomaly(&series, value, SEED),
+    };
+    let limit = |text: &str, open| text.parse().unwrap_or(open);
+    let low: f64 = limit(&indicator.minimum, f64::NEG_INFINITY);
+    let high: f64 = limit(&indicator.maximum, f64::INFINITY);
+    let range = &mut anomaly.interval95;
+    (range.low, range.high) = (range.low.max(low).min(high), range.high.min(high).max(low));
     let write = |language, value| written(language, &decimal(value, decimals));
     let reason = |language| {
         let expected = [anomaly.interval95.low, anomaly.interval95.high];
@@ -53,21 +72,64 @@ pub fn check(forecast: &pb::Forecast, period: Period, value: f64) -> pb::CheckVa
     }
 }
 
+/// Holds a running total against the one before it: what it adds should be as usual.
+fn of_total(series: &Series, total: f64, value: f64) -> Anomaly {
+    let judge = |value: f64| model::anomaly(series, value - total, SEED);
+    let mut found = judge(value);
+    found.interval95.low += total;
+    found.interval95.high += total;
+    found.suggested = None;
+    // That the same is added twice tells nothing of a total.
+    if matches!(
+        found.suspicion,
+        Some(Suspicion::RepeatsLastPeriod | Suspicion::RepeatsLastYear)
+    ) {
+        found.suspicion = None;
+    }
+    if found.suspicion.is_none() {
+        return found;
+    }
+    let factors = FACTORS.map(|factor| (Suspicion::Factor(factor), value / factor));
+    let meant = [
+        (Suspicion::NotCumulative, total + value),
+        (Suspicion::Sign, -value),
+    ];
+    let believed = factors.into_iter().chain(meant);
+    let mut believed = believed.filter(|(_, meant)| judge(*meant).suspicion.is_none());
+    let (suspicion, suggested) = match believed.next() {
+        Some((suspicion, meant)) => (suspicion, Some(meant)),
+        None if value == total => (Suspicion::RepeatsLastPeriod, None),
+        None => (Suspicion::Shift, None),
+    };
+    Anomaly {
+        suspicion: Some(suspicion),
+        suggested,
+        ..found
+    }
+}
+
 /// What seems wrong, in words.
 fn reason(language: Language, suspicion: Suspicion, low: &str, high: &str) -> String {
+    let count = |language, count: f64| written(language, &decimal(count, 0));
     let (vi, en) = match suspicion {
         Suspicion::Factor(factor) if factor > 1.0 => (
-            format!("lớn gấp {factor:.0} lần mức thường, có thể sai đơn vị tính"),
-            format!("{factor:.0} times what is usual, perhaps in another unit of measure"),
+            format!(
+                "lớn gấp {} lần mức thường, có thể sai đơn vị tính",
+                count(Vi, factor)
+            ),
+            format!(
+                "{} times what is usual, perhaps in another unit of measure",
+                count(En, factor)
+            ),
         ),
         Suspicion::Factor(factor) => (
             format!(
-                "chỉ bằng 1/{:.0} mức thường, có thể sai đơn vị tính",
-                1.0 / factor
+                "chỉ bằng 1/{} mức thường, có thể sai đơn vị tính",
+                count(Vi, 1.0 / factor)
             ),
             format!(
-                "a {:.0}th of what is usual, perhaps in another unit of measure",
-                1.0 / factor
+                "1/{} of what is usual, perhaps in another unit of measure",
+                count(En, 1.0 / factor)
             ),
         ),
         Suspicion::Sign => (
@@ -86,6 +148,11 @@ fn reason(language: Language, suspicion: Suspicion, low: &str, high: &str) -> St
             "giống số lũy kế từ đầu năm hơn là số của riêng kỳ này".to_owned(),
             "looks like the total since the year began, not like that of the period".to_owned(),
         ),
+        Suspicion::NotCumulative => (
+            "giống số của riêng kỳ này hơn là số lũy kế từ đầu năm".to_owned(),
+            "looks like the figure of the period alone, not like the total since the year began"
+                .to_owned(),
+        ),
         Suspicion::SwappedDigits => (
             "có thể đảo hai chữ số".to_owned(),
             "perhaps with two digits swapped".to_owned(),
@@ -96,4 +163,78 @@ fn reason(language: Language, suspicion: Suspicion, low: &str, high: &str) -> St
         ),
     };
     language.pick(vi, en)
+}
+
+#[cfg(test)]
+mod tests {
+    use proto::indicators::v1::{Indicator, Observation, YearRule};
+
+    use super::*;
+
+    /// Amounts of about a hundred a month, added up from each January to October 2026.
+    fn totals() -> pb::Forecast {
+        let first: Period = "2022-01".parse().unwrap();
+        let mut sum = 0;
+        let figure = |step: i32| {
+            let period = first.plus(step);
+            let added = 80 + (step * 7) % 40;
+            sum = if period.number() == 1 {
+                added
+            } else {
+                sum + added
+            };
+            Observation {
+                period: Some(period.into()),
+                value: sum.to_string(),
+                ..Default::default()
+            }
+        };
+        let mut indicator = Indicator {
+            minimum: "0".to_owned(),
+            ..Default::default()
+        };
+        indicator.set_year_rule(YearRule::Last);
+        pb::Forecast {
+            indicator: Some(indicator),
+            history: (0..58).map(figure).collect(),
+            ..Default::default()
+        }
+    }
+
+    #[test]
+    fn a_running_total_is_held_against_the_one_before() {
+        let forecast = totals();
+        let last: f64 = forecast.history[57].value.parse().unwrap();
+        let check = |value| check(&forecast, "2026-11".parse().unwrap(), value);
+        let usual = check(last + 100.0);
+        assert!(!usual.unusual, "{usual:?}");
+        let low: f64 = usual.expected_low.parse().unwrap();
+        let high: f64 = usual.expected_high.parse().unwrap();
+        assert!(
+            last < low && low < last + 100.0 && last + 100.0 < high && high < last + 300.0,
+            "{usual:?}"
+        );
+        for (value, suspicion, suggested) in [
+            (104.0, "NOT_CUMULATIVE", last + 104.0),
+            ((last + 100.0) * 10.0, "FACTOR_OF_10", last + 100.0),
+            ((last + 100.0) / 1000.0, "FACTOR_OF_1000", last + 100.0),
+            (-(last + 100.0), "SIGN", last + 100.0),
+        ] {
+            let found = check(value);
+            assert_eq!(found.suspicion, suspicion, "{found:?}");
+            assert_eq!(found.suggested, decimal(suggested, 0));
+        }
+        for value in [last - 300.0, last + 900.0] {
+            let found = check(value);
+            assert_eq!(
+                (found.suspicion.as_str(), found.suggested.as_str()),
+                ("SHIFT", "")
+            );
+        }
+        // In January a total is what the month adds.
+        let mut over = forecast.clone();
+        over.history.truncate(48);
+        let january = self::check(&over, "2026-01".parse().unwrap(), 100.0);
+        assert!(!january.unusual, "{january:?}");
+    }
 }

@@ -244,7 +244,7 @@ pub fn look_ahead(
     if let Some(correction) = correction {
         correction.apply(&mut paths);
     }
-    Ok(Outlook::of_paths(whole, &basis.indicator, paths))
+    Ok(Outlook::of_paths(whole, paths))
 }
 
 /// The futures that follow from those of the parts; nothing where one is no number, or there are none.
@@ -424,6 +424,7 @@ mod tests {
             seasons: Vec::new(),
             excess: None,
             moved: Vec::new(),
+            supposed: 0,
             parts,
         }
     }

@@ -151,12 +151,26 @@ impl Timeline {
         (!part.values.is_empty()).then_some(part)
     }
 
-    /// The series that the model takes, up to just before a period, which lies after the last figure.
-    pub fn series_until(&self, period: Period) -> Result<Series, pb::NoForecastReason> {
-        let mut values = self.values.clone();
-        let length = usize::try_from(period.index() - self.first.index()).unwrap_or_default();
+    /// The series that the model takes, up to just before a period, which lies after the last figure: what each period
+    /// adds where figures are running totals.
+    pub fn question(
+        &self,
+        indicator: &Indicator,
+        until: Period,
+    ) -> Result<Series, pb::NoForecastReason> {
+        let is_total = self.is_total(indicator);
+        let mut values = if is_total {
+            self.increments()
+        } else {
+            self.values.clone()
+        };
+        let length = usize::try_from(until.index() - self.first.index()).unwrap_or_default();
         values.resize(length.max(values.len()), None);
-        self.series_of(&values)
+        let series = self.series_of(&values)?;
+        Ok(match limits(indicator).filter(|_| !is_total) {
+            Some((low, high)) => series.with_limits(low, high),
+            None => series,
+        })
     }
 
     fn series_of(&self, values: &[Option<f64>]) -> Result<Series, pb::NoForecastReason> {
@@ -187,9 +201,16 @@ impl Timeline {
         Ok(series.with_holiday(&shares))
     }
 
-    /// Whether figures run up within each year and start over with the next: running totals.
+    /// Whether figures are running totals of their years, so that what each period adds is forecast.
     #[must_use]
-    pub fn is_running_total(&self) -> bool {
+    pub fn is_total(&self, indicator: &Indicator) -> bool {
+        matches!(indicator.year_rule(), YearRule::Last | YearRule::Ratio)
+            && per_year(self.first.frequency()) > 1
+            && self.is_running_total()
+    }
+
+    /// Whether figures run up within each year and start over with the next.
+    fn is_running_total(&self) -> bool {
         let mut starts = 0;
         for (at, pair) in self.values.windows(2).enumerate() {
             let [Some(before), Some(after)] = *pair else {
@@ -233,6 +254,8 @@ pub struct Outlook {
     pub basis: Basis,
     /// What it says for itself, before units are made to add up.
     pub member: Member,
+    /// The last figure, where figures are running totals of their years.
+    total: Option<f64>,
 }
 
 /// What is expected of one coming period.
@@ -265,23 +288,13 @@ impl Outlook {
         seed: u64,
     ) -> Result<Self, pb::NoForecastReason> {
         let last = timeline.last();
-        let year = per_year(last.frequency());
         let horizon = usize::try_from(horizon(last, until)).unwrap_or_default();
-        let is_total = matches!(indicator.year_rule(), YearRule::Last | YearRule::Ratio)
-            && year > 1
-            && timeline.is_running_total();
-        let values = if is_total {
-            timeline.increments()
-        } else {
-            timeline.values.clone()
-        };
-        let mut series = timeline.series_of(&values)?;
-        if !is_total && let Some((low, high)) = limits(indicator) {
-            series = series.with_limits(low, high);
-        }
+        let is_total = timeline.is_total(indicator);
+        let series = timeline.question(indicator, last.next())?;
         let mut forecast = model::forecast(&series, horizon, seed);
-        if is_total {
-            accumulate(timeline, &mut forecast);
+        let total = timeline.value(last).filter(|_| is_total);
+        if let Some(total) = total {
+            accumulate(total, last, &mut forecast);
         }
         let points = (1..)
             .zip(&forecast.mean)
@@ -293,9 +306,16 @@ impl Outlook {
             interval80: *interval80,
             interval95: *interval95,
         });
+        let mut points: Vec<Point> = points.collect();
         let (mean, variance) = moments(&forecast.paths, horizon);
+        if indicator.year_rule() != YearRule::Sum {
+            // The year's figure is a period's own: expected alike.
+            for (point, mean) in points.iter_mut().zip(&mean) {
+                point.mean = mean.clamp(point.interval80.low, point.interval80.high);
+            }
+        }
         Ok(Self {
-            points: points.collect(),
+            points,
             member: Member {
                 origin: last.index(),
                 recent: timeline.recent(RECENT),
@@ -304,35 +324,18 @@ impl Outlook {
             },
             paths: forecast.paths,
             basis: forecast.basis,
+            total,
         })
     }
 
     /// What follows from futures that were made elsewhere, each from the period after the last figure on.
     #[must_use]
-    pub fn of_paths(timeline: &Timeline, indicator: &Indicator, mut paths: Vec<Vec<f64>>) -> Self {
-        if let Some((low, high)) = limits(indicator) {
-            let values = paths.iter_mut().flatten();
-            values.for_each(|value| *value = value.clamp(low, high));
-        }
+    pub fn of_paths(timeline: &Timeline, paths: Vec<Vec<f64>>) -> Self {
         let last = timeline.last();
         let steps = paths.iter().map(Vec::len).min().unwrap_or(0);
         let (mean, variance) = moments(&paths, steps);
-        let point = |(at, mean): (usize, &f64)| {
-            let mut values: Vec<f64> = paths.iter().map(|path| path[at]).collect();
-            values.sort_by(f64::total_cmp);
-            let holding = |interval: Interval| Interval {
-                low: interval.low.min(*mean),
-                high: interval.high.max(*mean),
-            };
-            Point {
-                period: last.plus(i32::try_from(at).unwrap_or(i32::MAX) + 1),
-                mean: *mean,
-                interval80: holding(within(&values, 0.1)),
-                interval95: holding(within(&values, 0.025)),
-            }
-        };
         Self {
-            points: mean.iter().enumerate().map(point).collect(),
+            points: (0..steps).map(|at| point(&paths, last, at)).collect(),
             member: Member {
                 origin: last.index(),
                 recent: timeline.recent(RECENT),
@@ -341,6 +344,56 @@ impl Outlook {
             },
             paths,
             basis: Basis::Calculated,
+            total: None,
+        }
+    }
+
+    /// What remains when the first of the coming periods come out like this: later ones follow as far as they go together
+    /// with them.
+    pub fn suppose(&mut self, values: &[f64]) {
+        let Some(last) = self.points.first().map(|point| point.period.previous()) else {
+            return;
+        };
+        let count = values.len().min(self.points.len());
+        let (mut known, mut paths) = (values[..count].to_vec(), std::mem::take(&mut self.paths));
+        if let Some(total) = self.total {
+            paths
+                .iter_mut()
+                .chain([&mut known])
+                .for_each(|path| increments(total, last, path));
+        }
+        paths = model::supposed(&paths, &known);
+        let last = last.plus(i32::try_from(count).unwrap_or_default());
+        if let (Some(total), Some(value)) = (&mut self.total, values.last()) {
+            *total = *value;
+            paths.iter_mut().for_each(|path| totals(*value, last, path));
+        }
+        let steps = self.points.len() - count;
+        self.points = (0..steps).map(|at| point(&paths, last, at)).collect();
+        self.paths = paths;
+    }
+
+    /// Keeps it to what may be reported at all.
+    pub fn keep_within(&mut self, indicator: &Indicator) {
+        let low = indicator.minimum.parse().unwrap_or(f64::NEG_INFINITY);
+        let high = indicator.maximum.parse().unwrap_or(f64::INFINITY);
+        if low > high {
+            return;
+        }
+        let mut beyond = self
+            .paths
+            .iter()
+            .flatten()
+            .filter(|value| !(low..=high).contains(*value));
+        let Some(last) = self.points.first().map(|point| point.period.previous()) else {
+            return;
+        };
+        if beyond.next().is_some() {
+            for value in self.paths.iter_mut().flatten() {
+                *value = value.clamp(low, high);
+            }
+            let steps = 0..self.points.len();
+            self.points = steps.map(|at| point(&self.paths, last, at)).collect();
         }
     }
 
@@ -382,6 +435,23 @@ impl Outlook {
     }
 }
 
+/// What futures say of the step at a place, counted from 0 after the last figure.
+fn point(paths: &[Vec<f64>], last: Period, at: usize) -> Point {
+    let mut values: Vec<f64> = paths.iter().map(|path| path[at]).collect();
+    values.sort_by(f64::total_cmp);
+    let mean = values.iter().sum::<f64>() / values.len().max(1) as f64;
+    let holding = |interval: Interval| Interval {
+        low: interval.low.min(mean),
+        high: interval.high.max(mean),
+    };
+    Point {
+        period: last.plus(i32::try_from(at).unwrap_or(i32::MAX) + 1),
+        mean,
+        interval80: holding(within(&values, 0.1)),
+        interval95: holding(within(&values, 0.025)),
+    }
+}
+
 /// Mean and variance of the values of each step.
 pub fn moments(paths: &[Vec<f64>], horizon: usize) -> (Vec<f64>, Vec<f64>) {
     let count = paths.len().max(1) as f64;
@@ -405,27 +475,41 @@ pub fn limits(indicator: &Indicator) -> Option<(f64, f64)> {
 }
 
 /// Turns a forecast of increments into one of running totals.
-fn accumulate(timeline: &Timeline, forecast: &mut model::Forecast) {
-    let last = timeline.last();
-    let start = timeline.value(last).unwrap_or_default();
-    let add = |path: &mut Vec<f64>| {
-        let mut total = start;
-        for (step, value) in (1..).zip(path) {
-            total = if last.plus(step).number() == 1 {
-                *value
-            } else {
-                total + *value
-            };
-            *value = total;
-        }
-    };
-    add(&mut forecast.mean);
-    forecast.paths.iter_mut().for_each(add);
+fn accumulate(total: f64, last: Period, forecast: &mut model::Forecast) {
+    forecast
+        .paths
+        .iter_mut()
+        .for_each(|path| totals(total, last, path));
     for step in 0..forecast.mean.len() {
-        let mut values: Vec<f64> = forecast.paths.iter().map(|path| path[step]).collect();
-        values.sort_by(f64::total_cmp);
-        forecast.interval80[step] = within(&values, 0.1);
-        forecast.interval95[step] = within(&values, 0.025);
+        let point = point(&forecast.paths, last, step);
+        forecast.mean[step] = point.mean;
+        forecast.interval80[step] = point.interval80;
+        forecast.interval95[step] = point.interval95;
+    }
+}
+
+/// Turns what each period after the last adds into the running totals of their years.
+fn totals(total: f64, last: Period, path: &mut [f64]) {
+    let mut total = total;
+    for (step, value) in (1..).zip(path) {
+        total = if last.plus(step).number() == 1 {
+            *value
+        } else {
+            total + *value
+        };
+        *value = total;
+    }
+}
+
+/// Turns running totals after the last period into what each adds.
+fn increments(total: f64, last: Period, path: &mut [f64]) {
+    let mut before = total;
+    for (step, value) in (1..).zip(path) {
+        let total = *value;
+        if last.plus(step).number() != 1 {
+            *value -= before;
+        }
+        before = total;
     }
 }
 

@@ -477,6 +477,7 @@ async fn reported(
                 seasons: Vec::new(),
                 excess: None,
                 moved: Vec::new(),
+                supposed: 0,
                 parts: Vec::new(),
             },
         });

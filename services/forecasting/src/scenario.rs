@@ -210,12 +210,26 @@ impl Scenario {
             let moved = (basis.parts.iter_mut()).filter(|part| part.basis.indicator.id == id);
             moved.for_each(|part| part.percent = *percent);
         }
+        let known = last(basis);
         for (period, value) in &self.figures {
             if last(basis).map(Period::next) != Some(*period) {
                 return Err(invalid(
                     "periods",
                     "phải nối tiếp kỳ số liệu cuối cùng, không bỏ kỳ nào",
                     "must follow the last figure one by one",
+                ));
+            }
+            let number: Option<f64> = value.parse().ok();
+            let limit = |text: &String| text.parse::<f64>().ok();
+            let (low, high) = (
+                limit(&basis.indicator.minimum),
+                limit(&basis.indicator.maximum),
+            );
+            if number < low || high.is_some_and(|high| number > Some(high)) {
+                return Err(invalid(
+                    "values",
+                    "phải nằm giữa mức thấp nhất và cao nhất của chỉ tiêu",
+                    "must lie between the least and the greatest value of the indicator",
                 ));
             }
             let mut figure = Observation {
@@ -225,8 +239,9 @@ impl Scenario {
             };
             figure.set_vintage(Vintage::Estimate);
             basis.history.push(figure);
+            basis.supposed += 1;
         }
-        let Some(last) = last(basis) else {
+        let Some(last) = known else {
             return Ok(());
         };
         for (unit, percent) in &self.moves {

@@ -22,6 +22,8 @@ pub enum Suspicion {
     RepeatsLastYear,
     /// A running total where the period's own value is due.
     Cumulative,
+    /// The period's own value where the running total is due; only those who know that totals are due suspect it.
+    NotCumulative,
     /// Two leading digits swapped.
     SwappedDigits,
     /// Far from what was expected, for no known reason.
@@ -37,6 +39,7 @@ impl fmt::Display for Suspicion {
             Suspicion::RepeatsLastPeriod => f.write_str("REPEATED"),
             Suspicion::RepeatsLastYear => f.write_str("REPEATED_LAST_YEAR"),
             Suspicion::Cumulative => f.write_str("CUMULATIVE"),
+            Suspicion::NotCumulative => f.write_str("NOT_CUMULATIVE"),
             Suspicion::SwappedDigits => f.write_str("SWAPPED_DIGITS"),
             Suspicion::Shift => f.write_str("SHIFT"),
         }

@@ -41,6 +41,7 @@ mod smooth;
 mod statistics;
 mod status;
 mod study;
+mod supposed;
 mod theta;
 mod together;
 
@@ -58,4 +59,5 @@ pub use season::seasonal_factors;
 pub use series::{Seasonality, Series, Unforecastable};
 pub use status::{Evidence, Status, Thresholds, status};
 pub use study::{Study, study};
+pub use supposed::supposed;
 pub use together::together;

@@ -1,8 +1,13 @@
-use proto::forecasting::v1::{self as pb, RiskStatus};
+use proto::{
+    forecasting::v1::{self as pb, RiskStatus},
+    indicators::v1::YearRule,
+};
 use sqlx::PgPool;
 use tonic::Code;
 
-use crate::{Setting, about_hundred, because, by, indicator, invalid, refused, target, this_month};
+use crate::{
+    Setting, about_hundred, because, by, figure, indicator, invalid, refused, target, this_month,
+};
 
 #[sqlx::test]
 async fn supposed_figures_move_the_probability_and_are_not_kept(db: PgPool) {
@@ -77,4 +82,75 @@ async fn supposed_figures_move_the_probability_and_are_not_kept(db: PgPool) {
         .try_scenario(by(&setting.ward_head, suppose("100")))
         .await;
     assert_eq!(refused(hidden), because(Code::NotFound, "NOT_FOUND"));
+}
+
+#[sqlx::test]
+async fn the_better_a_supposed_figure_the_better_the_outlook(db: PgPool) {
+    let setting = Setting::new(db).await;
+    let mut total = indicator("TOTAL", "T04", setting.finance);
+    total.set_year_rule(YearRule::Last);
+    (total.minimum, total.maximum) = ("0".to_owned(), "5000".to_owned());
+    // Amounts added up from January on, for five years; about a hundred a month.
+    let mut sum = 0;
+    let figures = (1..=60).rev().map(|back| {
+        let period = this_month().plus(-back);
+        let added = 80 + (back * 7) % 40;
+        sum = if period.number() == 1 {
+            added
+        } else {
+            sum + added
+        };
+        figure(&total, setting.city, period, &sum.to_string())
+    });
+    let figures: Vec<_> = figures.collect();
+    let plan = target(&total, setting.city, "1200");
+    setting.feed(&total, &[plan], &figures).await;
+    let line = setting
+        .assessed(&total, setting.city)
+        .await
+        .assessment
+        .unwrap();
+    // A December ahead is a point of the fan and the figure of the year: one number.
+    let outlook = setting.outlook(&setting.leader, &total, setting.city).await;
+    let december = format!("{}-12", this_month().year());
+    let points = outlook.forecast.unwrap().points;
+    let is_december = |point: &&pb::ForecastPoint| point.period.as_ref().unwrap().code == december;
+    assert_eq!(points.iter().find(is_december).unwrap().mean, line.outturn);
+
+    let before = if this_month().number() == 1 { 0 } else { sum };
+    let suppose = |value: i32| pb::TryScenarioRequest {
+        indicator_id: total.id.clone(),
+        unit_id: setting.city.to_string(),
+        periods: vec![this_month().to_string()],
+        values: vec![value.to_string()],
+        ..Default::default()
+    };
+    let mut last = (0.0, 0.0);
+    for added in [0, 20, 60, 90, 110, 150, 300, 900] {
+        let request = by(&setting.leader, suppose(before + added));
+        let tried = setting
+            .client()
+            .try_scenario(request)
+            .await
+            .unwrap()
+            .into_inner();
+        let line = &tried.assessments[0];
+        let found = (
+            line.probability.unwrap(),
+            line.outturn.parse::<f64>().unwrap(),
+        );
+        assert!(
+            found.0 >= last.0 && found.1 >= last.1,
+            "{added}: {found:?} after {last:?}"
+        );
+        assert!(found.1 >= f64::from(before + added), "{found:?}");
+        last = found;
+    }
+    for beyond in [-1, 5001] {
+        let answer = setting
+            .client()
+            .try_scenario(by(&setting.leader, suppose(beyond)))
+            .await;
+        assert_eq!(refused(answer), invalid("values"));
+    }
 }
