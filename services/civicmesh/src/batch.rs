@@ -2,17 +2,20 @@
 //! answered and written at a time.
 
 use std::{
-    fs::File,
-    io::{BufReader, Read},
+    fmt,
+    fs::{File, Permissions},
+    io::{self, BufRead, BufReader, Read, Write},
+    os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
 };
 
 use anyhow::{Context, bail, ensure};
 use chrono::NaiveDate;
 use clap::Args;
-use flate2::read::MultiGzDecoder;
+use flate2::{Compression, read::MultiGzDecoder, write::GzEncoder};
 use forecasting::model::{self, Rule, Seasonality, Series, Target};
 use serde::{Deserialize, de::DeserializeOwned};
+use tempfile::NamedTempFile;
 
 /// Days off work at the Lunar New Year.
 const NEW_YEAR_DAYS: usize = 7;
@@ -24,10 +27,10 @@ const SEED: u64 = 1;
 /// Which tables.
 #[derive(Args, Debug)]
 pub struct Tables {
-    /// The CSV file to read; decompressed if its name ends in .gz
+    /// The CSV file to read, plain or gzip
     #[arg(long)]
     input: PathBuf,
-    /// The CSV file to write
+    /// The CSV file to write once all is answered; gzip if its name ends in .gz
     #[arg(long)]
     output: PathBuf,
 }
@@ -64,7 +67,8 @@ struct Report {
 /// prob_meet_plan` out.
 pub fn forecast(tables: &Tables) -> anyhow::Result<()> {
     let header = "series_id,h,mean,lo95,hi95,prob_meet_plan";
-    each(tables, header, |question: Question, out| {
+    let columns = ["series_id", "m", "h", "values"];
+    each(tables, &columns, header, |question: Question, out| {
         let values = values(&question.values)?;
         ensure!(
             (1..=FARTHEST).contains(&question.h),
@@ -110,7 +114,8 @@ pub fn forecast(tables: &Tables) -> anyhow::Result<()> {
 /// suggested` out.
 pub fn screen(tables: &Tables) -> anyhow::Result<()> {
     let header = "series_id,score,flag,suspicion,expected,suggested";
-    each(tables, header, |report: Report, out| {
+    let columns = ["series_id", "m", "history", "reported"];
+    each(tables, &columns, header, |report: Report, out| {
         ensure!(report.reported.is_finite(), "reported: must be a number");
         let history = values(&report.history)?;
         let series = series(&history, report.m, report.start.as_deref(), 1)?;
@@ -134,21 +139,60 @@ pub fn screen(tables: &Tables) -> anyhow::Result<()> {
     })
 }
 
-type Writer = csv::Writer<File>;
+type Writer = csv::Writer<Sink>;
 
-/// Answers the lines of a table one by one. What is wrong is told with its line and column.
+/// A file as answers are written to it.
+enum Sink {
+    Plain(File),
+    Packed(GzEncoder<File>),
+}
+
+impl Sink {
+    fn finish(self) -> io::Result<()> {
+        match self {
+            Self::Plain(_) => Ok(()),
+            Self::Packed(packed) => packed.finish().map(drop),
+        }
+    }
+}
+
+impl Write for Sink {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match self {
+            Self::Plain(file) => file.write(bytes),
+            Self::Packed(packed) => packed.write(bytes),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        match self {
+            Self::Plain(file) => file.flush(),
+            Self::Packed(packed) => packed.flush(),
+        }
+    }
+}
+
+/// Answers the lines of a table one by one. What is wrong is told with its line and column, and nothing is written then.
 fn each<T: DeserializeOwned>(
     tables: &Tables,
+    columns: &[&str],
     header: &str,
     answer: impl Fn(T, &mut Writer) -> anyhow::Result<()>,
 ) -> anyhow::Result<()> {
-    let mut reader = csv::Reader::from_reader(open(&tables.input)?);
-    let output = || format!("--output {}", tables.output.display());
-    let mut out = csv::Writer::from_path(&tables.output).with_context(output)?;
-    out.write_record(header.split(','))?;
     let input = tables.input.display();
+    let mut reader = csv::Reader::from_reader(open(&tables.input)?);
+    let found = reader.headers().with_context(|| input.to_string())?.clone();
+    for column in columns {
+        let all = columns.join(",");
+        ensure!(
+            found.iter().any(|one| one == *column),
+            "{input}, line 1: the column {column} is missing; the first line must name {all}, with commas between"
+        );
+    }
+    let output = Output::new(tables)?;
+    let mut out = csv::Writer::from_writer(output.sink()?);
+    out.write_record(header.split(','))?;
     let mut record = csv::StringRecord::new();
-    let columns = reader.headers().with_context(|| input.to_string())?.clone();
     loop {
         let line = reader.position().line();
         if !reader
@@ -158,22 +202,103 @@ fn each<T: DeserializeOwned>(
             break;
         }
         let place = || format!("{input}, line {line}");
-        let row = record.deserialize(Some(&columns)).with_context(place)?;
+        let row = record.deserialize(Some(&found));
+        let row = row
+            .map_err(|error| in_words(&error, &found))
+            .with_context(place)?;
         answer(row, &mut out).with_context(place)?;
     }
-    out.flush().with_context(output)
+    let sink = out.into_inner().map_err(|error| error.into_error());
+    let finished = sink.and_then(Sink::finish);
+    finished.with_context(|| output.to_string())?;
+    output.keep()
+}
+
+/// What is wrong with a line, by the name of its column.
+fn in_words(error: &csv::Error, columns: &csv::StringRecord) -> anyhow::Error {
+    if let csv::ErrorKind::Deserialize { err, .. } = error.kind() {
+        let column = err
+            .field()
+            .and_then(|at| columns.get(usize::try_from(at).ok()?));
+        return anyhow::anyhow!("{}: {}", column.unwrap_or("the line"), err.kind());
+    }
+    anyhow::anyhow!("{error}")
+}
+
+/// Where answers go: a file that takes its place when it is whole, or a pipe or device as it is.
+struct Output {
+    path: PathBuf,
+    whole: Option<NamedTempFile>,
+}
+
+impl Output {
+    fn new(tables: &Tables) -> anyhow::Result<Self> {
+        let path = tables.output.clone();
+        let known = path.canonicalize().ok();
+        ensure!(
+            known.is_none() || known != tables.input.canonicalize().ok(),
+            "--output {}: must be another file than --input",
+            path.display()
+        );
+        let is_file = known.is_none_or(|known| known.is_file());
+        let folder = path
+            .parent()
+            .filter(|folder| !folder.as_os_str().is_empty());
+        let whole = is_file.then(|| NamedTempFile::new_in(folder.unwrap_or(Path::new("."))));
+        let whole = whole.transpose();
+        Ok(Self {
+            whole: whole.with_context(|| format!("--output {}", path.display()))?,
+            path,
+        })
+    }
+
+    fn sink(&self) -> anyhow::Result<Sink> {
+        let file = match &self.whole {
+            Some(whole) => whole.reopen(),
+            None => File::create(&self.path),
+        };
+        let file = file.with_context(|| self.to_string())?;
+        Ok(match self.path.extension() {
+            Some(extension) if extension == "gz" => {
+                Sink::Packed(GzEncoder::new(file, Compression::default()))
+            }
+            _ => Sink::Plain(file),
+        })
+    }
+
+    fn keep(self) -> anyhow::Result<()> {
+        let place = self.to_string();
+        let Some(whole) = self.whole else {
+            return Ok(());
+        };
+        // As readable as any new file, not as private as a temporary one.
+        let permissions = Permissions::from_mode(0o644);
+        whole
+            .as_file()
+            .set_permissions(permissions)
+            .with_context(|| place.clone())?;
+        whole.persist(&self.path).with_context(|| place)?;
+        Ok(())
+    }
+}
+
+impl fmt::Display for Output {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "--output {}", self.path.display())
+    }
 }
 
 fn open(path: &Path) -> anyhow::Result<Box<dyn Read>> {
-    let file = File::open(path).with_context(|| format!("--input {}", path.display()))?;
-    let file = BufReader::new(file);
-    Ok(
-        if path.extension().is_some_and(|extension| extension == "gz") {
-            Box::new(MultiGzDecoder::new(file))
-        } else {
-            Box::new(file)
-        },
-    )
+    let place = || format!("--input {}", path.display());
+    let mut file = BufReader::new(File::open(path).with_context(place)?);
+    let is_packed = file
+        .fill_buf()
+        .with_context(place)?
+        .starts_with(&[0x1f, 0x8b]);
+    Ok(match is_packed {
+        true => Box::new(MultiGzDecoder::new(file)),
+        false => Box::new(file),
+    })
 }
 
 fn values(text: &str) -> anyhow::Result<Vec<Option<f64>>> {
@@ -182,8 +307,11 @@ fn values(text: &str) -> anyhow::Result<Vec<Option<f64>>> {
         word => {
             let value: f64 = word
                 .parse()
-                .with_context(|| format!("{word:?} is neither a number nor NA"))?;
-            ensure!(value.is_finite(), "{word:?} is not finite");
+                .with_context(|| format!("{word:?} is neither a number such as 12.5 nor NA"))?;
+            ensure!(
+                value.is_finite(),
+                "{word:?} is no number; write NA for what was not reported"
+            );
             Ok(Some(value))
         }
     };
@@ -217,10 +345,6 @@ fn series(
 
 #[cfg(test)]
 mod tests {
-    use std::io::Write;
-
-    use flate2::{Compression, write::GzEncoder};
-
     use super::*;
 
     fn run(
@@ -285,12 +409,16 @@ mod tests {
     fn what_is_wrong_is_told_with_its_line() {
         let head = "series_id,m,h,start,category,plan_k,plan_target,values\n";
         for (line, told) in [
-            ("a,12,3,,,,,1 2 x", "\"x\" is neither a number nor NA"),
+            (
+                "a,12,3,,,,,1 2 x",
+                "\"x\" is neither a number such as 12.5 nor NA",
+            ),
+            ("a,12,3,,,,,1 2 NaN", "write NA for what was not reported"),
             ("a,5,3,,,,,1 2 3", "m: must be 12, 4, 2 or 1"),
             ("a,12,0,,,,,1 2 3", "h: must be 1 to 120"),
             ("a,12,3,2020-13,,,,1 2 3", "is no month"),
             ("a,12,3,,,9,5,1 2 3", "plan_k: must be at most"),
-            ("a,many,3,,,,,1 2 3", "invalid digit"),
+            ("a,many,3,,,,,1 2 3", "m: invalid digit"),
             ("a,12", "found record with 2 fields"),
         ] {
             let good = "ok,1,1,,,,,1 2 3 4 5\n";
@@ -299,5 +427,51 @@ mod tests {
             assert!(error.contains(told), "{error}");
             assert!(error.contains("line 3") || line == "a,12", "{error}");
         }
+    }
+
+    #[test]
+    fn nothing_half_done_is_left_and_no_input_is_overwritten() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name);
+        let good = "series_id,m,h,values\na,12,2,1 2 3 4 5 6\n";
+        let tables = |input: &str, output: &str| Tables {
+            input: path(input),
+            output: path(output),
+        };
+        let told = |tables: Tables| format!("{:#}", forecast(&tables).unwrap_err());
+        std::fs::write(path("good.csv"), good).unwrap();
+        std::fs::write(path("bad.csv"), format!("{good}b,12,2,NA\n")).unwrap();
+        std::fs::write(path("empty.csv"), "").unwrap();
+        std::fs::write(path("semicolons.csv"), good.replace(',', ";")).unwrap();
+        std::fs::write(path("out.csv"), "as before").unwrap();
+
+        assert!(told(tables("good.csv", "good.csv")).contains("another file"));
+        assert_eq!(std::fs::read_to_string(path("good.csv")).unwrap(), good);
+        assert!(told(tables("bad.csv", "out.csv")).contains("line 3"));
+        for wrong in ["empty.csv", "semicolons.csv"] {
+            let told = told(tables(wrong, "out.csv"));
+            assert!(told.contains("the column series_id is missing"), "{told}");
+        }
+        assert_eq!(
+            std::fs::read_to_string(path("out.csv")).unwrap(),
+            "as before"
+        );
+        let count = std::fs::read_dir(folder.path()).unwrap().count();
+        assert_eq!(count, 5, "no temporary file is left");
+
+        forecast(&tables("good.csv", "out.csv.gz")).unwrap();
+        std::fs::rename(path("out.csv.gz"), path("packed")).unwrap();
+        let mut text = String::new();
+        open(&path("packed"))
+            .unwrap()
+            .read_to_string(&mut text)
+            .unwrap();
+        assert_eq!(text.lines().count(), 3);
+        let device = Tables {
+            input: path("good.csv"),
+            output: "/dev/null".into(),
+        };
+        forecast(&device).unwrap();
+        assert!(!Path::new("/dev/null").is_file());
     }
 }

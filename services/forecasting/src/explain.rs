@@ -83,7 +83,7 @@ impl<'a> Teller<'a> {
                 self.say(
                     format!("Xác suất đạt kế hoạch {plan} là {chance}, {words}: dự báo {outturn}{range}."),
                     format!(
-                        "The probability of meeting the plan for {plan} is {chance}, {words}: {outturn} is expected{range}."
+                        "The probability of meeting the plan for {plan} is {chance}, {words}; expected: {outturn}{range}."
                     ),
                 )
             }
@@ -210,15 +210,20 @@ impl<'a> Teller<'a> {
 
     fn growth(&self) -> String {
         let percent = &self.assessment.required_growth_percent;
-        // Per cent of per cent would be taken for points.
-        if percent.is_empty() || self.indicator.measure_code.starts_with('%') {
+        // Per cent of per cent would be taken for points, and those of a range are of its lower end.
+        let is_range = !self.assessment.required_pace_upper.is_empty();
+        if percent.is_empty() || is_range || self.indicator.measure_code.starts_with('%') {
             return String::new();
         }
         let sign = if percent.starts_with('-') { "" } else { "+" };
         let percent = self.number(percent);
+        let periods = match self.assessment.remaining_periods > 1 && self.sums() {
+            true => "periods",
+            false => "period",
+        };
         self.say(
             format!(", tức {sign}{percent}% so với cùng kỳ"),
-            format!(", which is {sign}{percent}% on the same periods of last year"),
+            format!(", which is {sign}{percent}% on the same {periods} of last year"),
         )
     }
 
@@ -360,7 +365,7 @@ fn words(language: Language, probability: f64) -> &'static str {
     let (vi, en) = match probability {
         p if p < 0.1 => ("rất khó đạt", "very unlikely"),
         p if p < 0.35 => ("khó đạt", "unlikely"),
-        p if p < 0.65 => ("ngang ngửa", "about even"),
+        p if p < 0.65 => ("chưa chắc chắn", "uncertain"),
         p if p < 0.9 => ("có khả năng đạt", "likely"),
         _ => ("gần như chắc đạt", "almost certain"),
     };
@@ -446,8 +451,8 @@ mod tests {
         );
         assert_eq!(
             text.text_en,
-            "The probability of meeting the plan for 2026 (at least 85,900 billion VND) is 12%, unlikely: 78,200.5 \
-             billion VND is expected (80% between 74,000 and 82,100). By October 2026 it came to 61,000 billion VND; \
+            "The probability of meeting the plan for 2026 (at least 85,900 billion VND) is 12%, unlikely; expected: \
+             78,200.5 billion VND (80% between 74,000 and 82,100). By October 2026 it came to 61,000 billion VND; \
              each of the 2 remaining periods must bring 12,450 billion VND on average, which is +24.1% on the same \
              periods of last year."
         );
