@@ -227,11 +227,20 @@ test("the board is filtered by sets, plans and what decides", async ({ browser }
   await page.locator(".further select").first().selectOption("GOV");
   await expect.poll(() => lines.count()).toBeLessThan(all);
   await page.locator(".further select").nth(1).selectOption({ label: "Chính phủ, Thủ tướng" });
+  await page.locator(".further select").nth(2).selectOption({ index: 1 });
   await page.locator(".further .decisive").click();
-  expect([...new URL(page.url()).searchParams.keys()].sort()).toEqual(["author", "decisive", "group"]);
+  expect([...new URL(page.url()).searchParams.keys()].sort()).toEqual(["author", "decisive", "group", "period"]);
   await examine(page, "board filters");
   await page.reload();
   await expect(page.locator(".further .decisive")).toHaveAttribute("aria-pressed", "true");
+});
+
+test("the head of a ward finds the ward's lines on the board", async ({ browser }) => {
+  const page = await signIn(browser, "saigon.head", "/");
+  await isLive(page);
+  await expect(page.locator("[data-risk]")).not.toHaveCount(0);
+  await page.goto("/accuracy");
+  await expect(page.locator("[data-takeaway]:not([data-empty])")).toBeVisible();
 });
 
 test("a thread is accessible", async ({ browser }) => {

@@ -3,24 +3,39 @@ import { describe, expect, it } from "vitest";
 import { ForecastAccuracySchema } from "../gen/civicmesh/forecasting/v1/forecasting_pb";
 import { en } from "../messages/en";
 import { vi } from "../messages/vi";
-import { errorWords, isFew, takeaway } from "./accuracy";
+import { constantBrier, errorWords, isFew, takeaway, whole } from "./accuracy";
 import { Formats } from "./format";
 
 const f = new Formats("vi");
 const steps = [{ step: 1, count: 1_250, coverage80: 0.78, coverage95: 0.94 }];
 const bins = [
-  { low: 0, high: 0.1, count: 12, meanProbability: 0.04, metShare: 0 },
+  { low: 0, high: 0.1, count: 72, meanProbability: 0.04, metShare: 0.25 },
   { low: 0.2, high: 0.3, count: 128, meanProbability: 0.25, metShare: 0.242 },
 ];
 
 describe("what to remember", () => {
-  it("is about the probability stated most often", () => {
+  it("is about what was said and came on the whole, then about what was furthest off", () => {
     const found = create(ForecastAccuracySchema, { steps, bins });
-    expect(takeaway(found, vi, f)).toBe("Trong 128 lần nói xác suất 20–30%, 24% đã đạt kế hoạch.");
+    expect(takeaway(found, vi, f)).toBe(
+      "Trong 200 lần nói xác suất, trung bình nói 17%, thực tế 24% đạt kế hoạch: quá thận trọng. " +
+        "Lệch nhiều nhất: trong 72 lần nói 0–10%, 25% đã đạt.",
+    );
     expect(takeaway(found, en, new Formats("en"))).toBe(
-      "Of the 128 times a probability of 20–30% was stated, 24% met the plan.",
+      "A probability was stated 200 times, 17% on average, and 24% met the plan: too cautious. " +
+        "Furthest off: of the 72 times it was 0–10%, 25% met the plan.",
     );
     expect(isFew(found)).toBe(false);
+  });
+
+  it("tells too confident from fitting", () => {
+    const of = (meanProbability: number) =>
+      takeaway(
+        create(ForecastAccuracySchema, { bins: [{ low: 0.5, high: 0.9, count: 40, meanProbability, metShare: 0.6 }] }),
+        vi,
+        f,
+      );
+    expect(of(0.8)).toMatch(/nói 80%, thực tế 60% .*: quá lạc quan\.$/);
+    expect(of(0.62)).toMatch(/: tính chung là khớp\.$/);
   });
 
   it("is about the next period while no plan was decided", () => {
@@ -35,7 +50,13 @@ describe("what to remember", () => {
 });
 
 it("says when there is too little to judge", () => {
-  expect(isFew(create(ForecastAccuracySchema, { bins: bins.slice(0, 1) }))).toBe(true);
+  expect(isFew(create(ForecastAccuracySchema, { bins: [{ count: 29 }] }))).toBe(true);
+});
+
+it("knows what always saying the share met would get", () => {
+  expect(whole(create(ForecastAccuracySchema, { bins }).bins)?.met).toBeCloseTo(0.245);
+  expect(whole([])).toBeUndefined();
+  expect(constantBrier(0.7)).toBeCloseTo(0.21);
 });
 
 it("puts errors into words", () => {

@@ -6,20 +6,48 @@ import type { Formats } from "./format";
 
 /** Fewer than so many plans judged tell nothing for sure. */
 const FEW = 30;
+/** Stated and met on the whole, differing by less than this, fit. */
+const FITTING = 0.05;
 /** Per cent by which errors must differ to be called so. */
 const ALIKE = 3;
 
-/** What to remember: about the probability stated most often, else about the next period, else that nothing is known. */
+/** What to remember: what was said and came on the whole, else about the next period, else that nothing is known. */
 export function takeaway({ bins, steps }: ForecastAccuracy, m: Messages, f: Formats): string {
-  const [often] = bins.toSorted((a, b) => b.count - a.count);
-  if (often) return m.accuracy.bin(f.number(often.count), range(often, f), f.share(often.metShare));
+  const all = whole(bins);
+  if (all) {
+    const gap = all.met - all.stated;
+    const words = Math.abs(gap) < FITTING ? m.accuracy.fitting : gap > 0 ? m.accuracy.cautious : m.accuracy.confident;
+    const bias = m.accuracy.bias(f.number(all.count), f.probability(all.stated), f.share(all.met), words);
+    const [worst] = bins.toSorted((a, b) => weight(b) - weight(a));
+    if (!worst || bins.length === 1) return bias;
+    return `${bias} ${m.accuracy.bin(f.number(worst.count), range(worst, f), f.share(worst.metShare))}`;
+  }
   const [next] = steps;
   if (next) return m.accuracy.step(f.number(next.count), f.number(next.step), f.share(next.coverage80));
   return m.accuracy.none;
 }
 
+/** How often plans were spoken of, what was stated on average, and the share met; nothing while no plan was decided. */
+export function whole(bins: readonly ReliabilityBin[]): { count: number; stated: number; met: number } | undefined {
+  const sum = (of: (bin: ReliabilityBin) => number) => bins.reduce((total, bin) => total + bin.count * of(bin), 0);
+  const count = sum(() => 1);
+  if (count === 0) return undefined;
+  return { count, stated: sum((bin) => bin.meanProbability) / count, met: sum((bin) => bin.metShare) / count };
+}
+
+/** The Brier score of always saying the share that comes. */
+export function constantBrier(share: number): number {
+  return share * (1 - share);
+}
+
 export function isFew({ bins }: ForecastAccuracy): boolean {
-  return bins.length > 0 && bins.reduce((sum, bin) => sum + bin.count, 0) < FEW;
+  const all = whole(bins);
+  return all !== undefined && all.count < FEW;
+}
+
+/** How much a bin adds to what is wrong on the whole. */
+function weight(bin: ReliabilityBin): number {
+  return bin.count * Math.abs(bin.metShare - bin.meanProbability);
 }
 
 /** "20–30%" */

@@ -45,11 +45,27 @@ describe("reading", () => {
 });
 
 it("writes what is read back as the same number", () => {
-  expect(typedNumber("415000", "vi")).toBe("415\u00a0000");
-  expect(typedNumber("-1234567.80", "vi")).toBe("-1\u00a0234\u00a0567,80");
+  expect(typedNumber("415000", "vi")).toBe("415.000");
+  expect(typedNumber("415000", "en")).toBe("415,000");
+  expect(typedNumber("90797", "vi"), "90.797 could be decimals").toBe("90797");
+  expect(typedNumber("90797.5", "vi")).toBe("90.797,5");
+  expect(typedNumber("1234567", "en")).toBe("1,234,567");
+  expect(typedNumber("-1234567.80", "vi")).toBe("-1.234.567,80");
   expect(typedNumber("8.03", "en")).toBe("8.03");
   for (const language of ["vi", "en"] as const) {
-    for (const value of ["0", "7", "999", "1000", "-123456", "1.234", "1.000", "0.125", "1234.567", "-12.5"]) {
+    for (const value of [
+      "0",
+      "7",
+      "999",
+      "1000",
+      "-123456",
+      "1234567",
+      "1.234",
+      "1.000",
+      "0.125",
+      "1234.567",
+      "-12.5",
+    ]) {
       const { decimal } = readNumber(typedNumber(value, language), false);
       expect(Number(decimal), `${value} in ${language}`).toBe(Number(value));
     }

@@ -63,12 +63,14 @@ function decimal(whole: string | undefined, fraction: string): Reading {
   return { decimal: fraction ? `${digits}.${fraction}` : digits };
 }
 
-/** Writes a decimal so that it can be typed on and is read back as itself: "415 000", "8,03". */
+/** Writes a decimal so that it can be typed on and is read back as itself: "415.000", "90797", "8,03". */
 export function typedNumber(value: string, language: "vi" | "en"): string {
+  const [group, mark] = language === "vi" ? [".", ","] : [",", "."];
   const [whole = "", fraction = ""] = value.split(".");
-  const grouped = whole.replace(/\B(?=([0-9]{3})+$)/g, "\u00a0");
-  if (!fraction) return grouped;
+  const grouped = whole.replace(/\B(?=([0-9]{3})+$)/g, group);
+  // A single group that could be decimals is not set off.
+  if (!fraction) return readNumber(grouped, false).problem ? whole : grouped;
   // Three places after fewer than four digits could be thousands.
   const places = fraction.length === 3 && grouped === whole ? `${fraction}0` : fraction;
-  return `${grouped}${language === "vi" ? "," : "."}${places}`;
+  return `${grouped}${mark}${places}`;
 }

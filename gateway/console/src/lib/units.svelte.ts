@@ -55,6 +55,13 @@ class Units {
     return false;
   }
 
+  /** Whether all grants are at wards, communes and special zones, so that nothing of the whole city is read. */
+  get onlyLocal(): boolean {
+    const { grants = [], homeUnit } = session.profile ?? {};
+    const unit = (id: string) => (id === homeUnit?.id ? homeUnit : this.#byId.get(id));
+    return grants.length > 0 && grants.every((one) => one.fieldCodes.length === 0 && isLocal(unit(one.unitId)));
+  }
+
   /** Every unit that ever was, by key. */
   former(): Promise<Map<string, Unit>> {
     this.#former ??= this.#list("all")

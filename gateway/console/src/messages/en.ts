@@ -127,7 +127,7 @@ export const en: Messages = {
         : p < 0.35
           ? "unlikely"
           : p < 0.65
-            ? "about even"
+            ? "uncertain"
             : p < 0.9
               ? "likely"
               : "almost certain",
@@ -158,6 +158,7 @@ export const en: Messages = {
       COMPOSITE: "Composite",
     },
     author: "Plan set by",
+    period: "Plan period",
     decisive: "Next figure decides",
     moreFilters: "More filters",
     decisiveHint: "The next figure moves the probability of meeting the plan by 20 percentage points or more.",
@@ -239,7 +240,7 @@ export const en: Messages = {
     pace: "Required",
     paceEach: (n) => `on average in each of ${n} remaining periods`,
     paceClose: (n) => `in the last period, ${n} remaining`,
-    growth: (percent) => `${percent}% on the same periods last year`,
+    growth: (change) => `${change} on the same periods last year`,
     previous: "On previous period",
     points: "pp",
     sameLastYear: "On last year",
@@ -252,8 +253,9 @@ export const en: Messages = {
     planPace: "Plan, average per period",
     perPeriod: "By period",
     cumulative: "Year to date",
-    takeaway: (plan, p, words) => `The probability of meeting the plan of ${plan} is ${p}: ${words}.`,
+    takeaway: (plan, p, words) => `The probability of meeting the plan (${plan}) is ${p}: ${words}.`,
     takeawayNone: (reason) => `No forecast possible: ${reason}.`,
+    fromTo: (from, to) => `from ${from} to ${to}`,
     cursor: "Hover, touch or use the arrow keys to read period by period",
     targets: "Against each plan",
     authorHead: "Set by",
@@ -283,7 +285,7 @@ export const en: Messages = {
     end: "At the end",
     meets: "meets the plan",
     misses: "misses the plan",
-    growth: (percent) => `${percent}% on last year`,
+    growth: (change) => `${change} on last year`,
   },
   outlookUnits: {
     contributions: "What each unit contributes",
@@ -358,9 +360,15 @@ export const en: Messages = {
     lead: "Forecasts of the last three years against what came, within your scope; without figures of single wards, communes and special zones.",
     leadIndicator:
       "Forecasts of this indicator in the last three years against what came, in all units within your scope.",
+    leadUnit: (unit) => `Forecasts of the last three years against what came, of ${unit}.`,
     everything: "See all indicators",
+    bias: (count, stated, share, words) =>
+      `A probability was stated ${many(count, "time", "times")}, ${stated} on average, and ${share} met the plan: ${words}.`,
+    cautious: "too cautious",
+    confident: "too confident",
+    fitting: "fitting on the whole",
     bin: (count, range, share) =>
-      `Of the ${many(count, "time", "times")} a probability of ${range} was stated, ${share} met the plan.`,
+      `Furthest off: of the ${many(count, "time", "times")} it was ${range}, ${share} met the plan.`,
     step: (count, ahead, share) =>
       `No plan has been decided yet; of ${many(count, "figure", "figures")} forecast ${many(ahead, "period", "periods")} ahead, ${share} fell within the 80% interval.`,
     none: "No forecast has come to be compared with a result yet, so nobody can say whether they are right.",
@@ -396,8 +404,10 @@ export const en: Messages = {
       "The 80% interval should hold about 80% of the figures, the 95% interval about 95%. Error: 1 is that of taking the same period of last year, below 1 is better.",
     facts: "What this is made from",
     brier: "Brier score of the probabilities",
-    brierBetter: (coin) => `0 is perfect, always saying 50% gets ${coin}: these are better than saying 50%.`,
-    brierWorse: (coin) => `0 is perfect, always saying 50% gets ${coin}: these are no better than saying 50%.`,
+    brierBetter: (share, score) =>
+      `0 is perfect, the smaller the better. Always saying ${share}, the share of all plans met, gets ${score}: these are better.`,
+    brierWorse: (share, score) =>
+      `0 is perfect, the smaller the better. Always saying ${share}, the share of all plans met, gets ${score}: these are not as good.`,
     series: "Series (an indicator of a unit)",
     forecasts: "Forecasts",
     atTheTime: "of them made at the time",
@@ -573,7 +583,7 @@ export const en: Messages = {
     overdue: "Overdue",
     value: "Value",
     suggested: (value) => `Use ${value}`,
-    valueHint: "For example 415 000 or 8,03",
+    valueHint: "For example 415,000 or 8.03",
     vintage: "Vintage",
     note: "Note",
     send: "Send for approval",

@@ -124,7 +124,7 @@ const vi = {
         : p < 0.35
           ? "khó đạt"
           : p < 0.65
-            ? "ngang ngửa"
+            ? "chưa chắc chắn"
             : p < 0.9
               ? "có khả năng đạt"
               : "gần như chắc đạt",
@@ -155,6 +155,7 @@ const vi = {
       COMPOSITE: "Tổng hợp",
     } as Record<string, string>,
     author: "Cấp giao",
+    period: "Kỳ kế hoạch",
     decisive: "Kỳ tới quyết định",
     moreFilters: "Thêm bộ lọc",
     decisiveHint: "Số liệu kỳ tới làm xác suất đạt kế hoạch chênh từ 20 điểm phần trăm trở lên.",
@@ -236,7 +237,7 @@ const vi = {
     pace: "Mức cần đạt",
     paceEach: (n: string) => `bình quân mỗi kỳ trong ${n} kỳ còn lại`,
     paceClose: (n: string) => `ở kỳ cuối, còn ${n} kỳ`,
-    growth: (percent: string) => `${percent}% so với cùng kỳ`,
+    growth: (change: string) => `${change} so với cùng kỳ`,
     previous: "So kỳ trước",
     points: "điểm %",
     sameLastYear: "So cùng kỳ",
@@ -251,6 +252,7 @@ const vi = {
     cumulative: "Lũy kế năm",
     takeaway: (plan: string, p: string, words: string) => `Xác suất đạt kế hoạch ${plan} là ${p}: ${words}.`,
     takeawayNone: (reason: string) => `Chưa thể dự báo: ${reason}.`,
+    fromTo: (from: string, to: string) => `từ ${from} đến ${to}`,
     cursor: "Rê, chạm hoặc dùng phím mũi tên để đọc từng kỳ",
     targets: "So với từng kế hoạch",
     authorHead: "Cấp giao",
@@ -280,7 +282,7 @@ const vi = {
     end: "Cuối kỳ",
     meets: "đạt kế hoạch",
     misses: "không đạt kế hoạch",
-    growth: (percent: string) => `${percent}% so cùng kỳ`,
+    growth: (change: string) => `${change} so cùng kỳ`,
   },
   outlookUnits: {
     contributions: "Đóng góp của các đơn vị",
@@ -351,9 +353,15 @@ const vi = {
     lead: "Đối chiếu dự báo của ba năm gần nhất với kết quả thực tế, trong phạm vi của bạn; không tính số liệu của từng phường, xã, đặc khu.",
     leadIndicator:
       "Đối chiếu dự báo chỉ tiêu này trong ba năm gần nhất với kết quả thực tế, ở mọi đơn vị trong phạm vi của bạn.",
+    leadUnit: (unit: string) => `Đối chiếu dự báo của ba năm gần nhất với kết quả thực tế của ${unit}.`,
     everything: "Xem mọi chỉ tiêu",
+    bias: (count: string, stated: string, share: string, words: string) =>
+      `Trong ${count} lần nói xác suất, trung bình nói ${stated}, thực tế ${share} đạt kế hoạch: ${words}.`,
+    cautious: "quá thận trọng",
+    confident: "quá lạc quan",
+    fitting: "tính chung là khớp",
     bin: (count: string, range: string, share: string) =>
-      `Trong ${count} lần nói xác suất ${range}, ${share} đã đạt kế hoạch.`,
+      `Lệch nhiều nhất: trong ${count} lần nói ${range}, ${share} đã đạt.`,
     step: (count: string, ahead: string, share: string) =>
       `Chưa có kế hoạch nào có kết quả; trong ${count} số liệu được dự báo trước ${ahead} kỳ, ${share} nằm trong khoảng 80%.`,
     none: "Chưa dự báo nào có kết quả thực tế để đối chiếu, nên chưa thể nói dự báo đúng hay sai.",
@@ -389,10 +397,10 @@ const vi = {
       "Khoảng 80% nên chứa khoảng 80% số liệu thực tế, khoảng 95% nên chứa khoảng 95%. Sai số: 1 là chỉ lấy số cùng kỳ năm trước, dưới 1 là tốt hơn.",
     facts: "Đối chiếu từ đâu",
     brier: "Điểm Brier của xác suất",
-    brierBetter: (coin: string) =>
-      `0 là hoàn hảo, lúc nào cũng nói 50% thì được ${coin}: xác suất ở đây tốt hơn nói 50%.`,
-    brierWorse: (coin: string) =>
-      `0 là hoàn hảo, lúc nào cũng nói 50% thì được ${coin}: xác suất ở đây không tốt hơn nói 50%.`,
+    brierBetter: (share: string, score: string) =>
+      `0 là hoàn hảo, càng nhỏ càng tốt. Lúc nào cũng nói ${share}, đúng bằng tỷ lệ đạt chung, thì được ${score}: xác suất ở đây tốt hơn.`,
+    brierWorse: (share: string, score: string) =>
+      `0 là hoàn hảo, càng nhỏ càng tốt. Lúc nào cũng nói ${share}, đúng bằng tỷ lệ đạt chung, thì được ${score}: xác suất ở đây không tốt bằng.`,
     series: "Chuỗi số liệu (một chỉ tiêu của một đơn vị)",
     forecasts: "Số lần dự báo",
     atTheTime: "trong đó lập đúng thời điểm",
@@ -568,7 +576,7 @@ const vi = {
     overdue: "Quá hạn",
     value: "Giá trị",
     suggested: (value: string) => `Dùng ${value}`,
-    valueHint: "Ví dụ 415 000 hoặc 8,03",
+    valueHint: "Ví dụ 415.000 hoặc 8,03",
     vintage: "Loại số",
     note: "Ghi chú",
     send: "Gửi duyệt",

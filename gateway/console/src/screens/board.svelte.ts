@@ -25,6 +25,8 @@ export interface BoardFilter {
   /** A set of indicators. */
   group: string;
   targetAuthor: TargetAuthor;
+  /** The period of the plan, such as "2026". */
+  targetPeriod: string;
   decisiveOnly: boolean;
 }
 
@@ -33,6 +35,7 @@ const EVERYTHING: BoardFilter = {
   allLevels: false,
   group: "",
   targetAuthor: TargetAuthor.UNSPECIFIED,
+  targetPeriod: "",
   decisiveOnly: false,
 };
 
@@ -48,6 +51,8 @@ export class BoardData {
   asked = $state(false);
   problem = $state.raw<Problem>();
   newRed = $state("");
+  /** Periods of plans met so far: a filter must not take away the others. */
+  periods = new SvelteSet<string>();
   #turn = 0;
   #filter = EVERYTHING;
   #risks = client(ForecastService);
@@ -167,6 +172,9 @@ export class BoardData {
         pageToken,
       });
       found.push(...page.items);
+      for (const { assessment } of page.items) {
+        if (assessment?.target?.period) this.periods.add(assessment.target.period.code);
+      }
       pageToken = page.nextPageToken;
     } while (pageToken && found.length < 1_500);
     return found;

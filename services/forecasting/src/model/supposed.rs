@@ -112,11 +112,11 @@ fn value(grid: &[f64], sorted: &[f64], deviate: f64) -> f64 {
 fn solve(mut matrix: Vec<Vec<f64>>, mut right: Vec<f64>) -> Vec<f64> {
     let size = right.len();
     for at in 0..size {
+        let pivot = matrix[at].clone();
         for below in at + 1..size {
-            let factor = matrix[below][at] / matrix[at][at];
-            for column in at..size {
-                matrix[below][column] -= factor * matrix[at][column];
-            }
+            let factor = matrix[below][at] / pivot[at];
+            let row = matrix[below].iter_mut().zip(&pivot);
+            row.for_each(|(value, pivot)| *value -= factor * pivot);
             right[below] -= factor * right[at];
         }
     }
