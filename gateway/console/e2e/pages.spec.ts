@@ -122,7 +122,7 @@ test("a leader reads from the board how reliable the forecasts are", async ({ br
 });
 
 interface Risk {
-  indicator: { id: string; yearRule: string };
+  indicator: { id: string; yearRule: string; maximum?: string };
   unitId: string;
   assessment?: {
     probability?: number;
@@ -133,7 +133,7 @@ interface Risk {
 
 test("a leader supposes a figure and reads what becomes of the probability", async ({ browser }) => {
   const page = await signIn(browser, "chairman", "/");
-  // A sum that must reach its plan: whatever else comes, one figure far above the plan meets it.
+  // A sum that must reach its plan: the largest figure that is taken for one brings it nearer.
   const { items } = await read<{ items: Risk[] }>(page, "/v1/risk-items?pageSize=500");
   const item = items.find(
     ({ indicator, assessment }) =>
@@ -154,7 +154,13 @@ test("a leader supposes a figure and reads what becomes of the probability", asy
   await expect(card.locator(".error")).not.toBeEmpty();
   await expect(after).toHaveCount(0);
 
-  await first.fill(`${Math.ceil(Number(item.assessment.target.value) * 10)}`);
+  const { maximum } = item.indicator;
+  if (maximum) {
+    await first.fill(`${Number(maximum) + 1}`.replace(".", ","));
+    await expect(card).toContainText("mức thấp nhất và cao nhất");
+    await expect(after).toHaveCount(0);
+  }
+  await first.fill((maximum || `${Math.ceil(Number(item.assessment.target.value) * 10)}`).replace(".", ","));
   await expect(after).toBeVisible();
   const before = (await card.locator('[data-chance="before"]').textContent()) ?? "";
   expect(before).toMatch(/%/);

@@ -364,7 +364,7 @@ impl Outlook {
         }
         paths = model::supposed(&paths, &known);
         let last = last.plus(i32::try_from(count).unwrap_or_default());
-        if let (Some(total), Some(value)) = (&mut self.total, values.last()) {
+        if let (Some(total), Some(value)) = (&mut self.total, values[..count].last()) {
             *total = *value;
             paths.iter_mut().for_each(|path| totals(*value, last, path));
         }
@@ -463,14 +463,14 @@ pub fn moments(paths: &[Vec<f64>], horizon: usize) -> (Vec<f64>, Vec<f64>) {
     (0..horizon).map(of).unzip()
 }
 
-/// What a rate cannot pass.
+/// What a rate comes near but cannot pass, so that it moves in logits.
 #[must_use]
 pub fn limits(indicator: &Indicator) -> Option<(f64, f64)> {
     let limits = (
         indicator.minimum.parse().ok()?,
         indicator.maximum.parse().ok()?,
     );
-    // Other limits say what is plausible, not what is possible.
+    // Other limits only say what is taken for a figure.
     (indicator.measure_code.starts_with('%') && limits == (0.0, 100.0)).then_some(limits)
 }
 
