@@ -3,13 +3,14 @@
 use std::{
     collections::BTreeMap,
     fs,
-    net::{SocketAddr, TcpListener},
+    net::SocketAddr,
     os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
     process::Command,
     time::{Duration, Instant},
 };
 
+use chassis::testing;
 use sha2::{Digest, Sha256};
 use sqlx::{Connection, PgConnection};
 use tempfile::TempDir;
@@ -121,8 +122,12 @@ impl City {
     async fn launch(&mut self) {
         let begun = Instant::now();
         // Once given, the port stays: it is part of the issuer that tokens name.
-        let port = self.url.rsplit(':').next().filter(|port| !port.is_empty());
-        let arguments = self.arguments(&format!("127.0.0.1:{}", port.unwrap_or("0")));
+        if self.url.is_empty() {
+            let [port] = testing::ports();
+            self.url = format!("http://localhost:{port}");
+        }
+        let port = self.url.rsplit(':').next().unwrap();
+        let arguments = self.arguments(&format!("127.0.0.1:{port}"));
         let mut process = Process::start("civicmesh up", &arguments, self.options.user);
         let line = process.line_with("  console ", START).await;
         self.start = begun.elapsed();
@@ -185,15 +190,11 @@ impl City {
         let begun = Instant::now();
         let folder = folder();
         let server = server();
-        // Held until all are known, so that none is given twice.
-        let held: Vec<_> = SERVICES
+        let ports: BTreeMap<_, _> = SERVICES
             .into_iter()
             .chain(["gateway"])
-            .map(|name| (name, TcpListener::bind("127.0.0.1:0").unwrap()))
-            .collect();
-        let ports: BTreeMap<_, _> = held
-            .iter()
-            .map(|(name, listener)| (*name, listener.local_addr().unwrap()))
+            .zip(testing::ports::<7>())
+            .map(|(name, port)| (name, SocketAddr::from(([127, 0, 0, 1], port))))
             .collect();
         let names = SERVICES.into_iter().chain(["gateway", "civicmesh"]);
         let secrets: BTreeMap<_, _> = names.map(|name| (name, secret())).collect();
@@ -215,7 +216,6 @@ impl City {
             create_database(&server, &database).await;
             city.databases.push(database);
         }
-        drop(held);
         for name in SERVICES.into_iter().chain(["gateway"]) {
             let process = city.run_service(name);
             city.processes.push(process);

@@ -18,7 +18,7 @@ use crate::{
 };
 
 pub use rows::rows_read;
-pub use serve::{Running, base, config, run};
+pub use serve::{Running, base, config, ports, run};
 
 /// The issuer of test tokens, the default `Config.public_url`.
 pub const ISSUER: &str = "http://localhost:8080";

@@ -1,6 +1,9 @@
 //! A service on loopback, as in production but for its database, its keys and its directory.
 
-use std::{net::SocketAddr, sync::Arc};
+use std::{
+    net::{SocketAddr, UdpSocket},
+    sync::Arc,
+};
 
 use clap::{Args, FromArgMatches};
 use sqlx::PgPool;
@@ -32,6 +35,26 @@ pub async fn base(name: &'static str, db: PgPool, directory: Directory, config: 
         directory,
         verifier: super::verifier(),
     }
+}
+
+/// Free ports, for programs that must be told theirs. They are below those that systems give to whoever asks for any
+/// (32768 and up on Linux), so that nobody gets one by chance before its program binds it, or while it is restarted.
+#[must_use]
+pub fn ports<const N: usize>() -> [u16; N] {
+    // Held until all are known, so that none is given twice.
+    let mut held = Vec::new();
+    std::array::from_fn(|_| {
+        loop {
+            let port = rand::random_range(20_000..32_000);
+            let address = SocketAddr::from(([127, 0, 0, 1], port));
+            let bound = std::net::TcpListener::bind(address)
+                .and_then(|tcp| UdpSocket::bind(address).map(|udp| (tcp, udp)));
+            if let Ok(sockets) = bound {
+                held.push(sockets);
+                return port;
+            }
+        }
+    })
 }
 
 /// A server that serves on loopback; cut off when dropped, so that its database can be dropped too.

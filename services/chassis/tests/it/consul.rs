@@ -37,58 +37,78 @@ fn binary() -> Option<PathBuf> {
         .find(|file| file.is_file())
 }
 
-/// Free ports, for a program that cannot tell which it got.
-async fn ports<const N: usize>() -> [u16; N] {
-    let mut held = Vec::new();
-    for _ in 0..N {
-        held.push(TcpListener::bind("127.0.0.1:0").await.unwrap());
-    }
-    std::array::from_fn(|index| held[index].local_addr().unwrap().port())
-}
-
 const TOKEN: &str = "6a2d1f1e-0000-4000-8000-000000000001";
 
 struct Consul {
     url: String,
     process: Child,
-    _folder: tempfile::TempDir,
+    folder: tempfile::TempDir,
 }
 
-async fn start_consul() -> Consul {
-    let binary = binary().expect(
-        "consul on PATH or in CIVICMESH_TEST_CONSUL; scripts/install-consul DEST puts it there",
-    );
-    let folder = tempfile::tempdir().unwrap();
-    let [http, dns, serf_lan, serf_wan, server, grpc] = ports().await;
-    let file = folder.path().join("ports.json");
-    let settings = json!({
-        "ports": {
-            "http": http, "dns": dns, "serf_lan": serf_lan, "serf_wan": serf_wan, "server": server, "grpc": grpc,
-        },
-        // Nobody may do anything without the token.
-        "acl": { "enabled": true, "default_policy": "deny", "tokens": { "master": TOKEN, "agent": TOKEN } },
-    });
-    std::fs::write(&file, settings.to_string()).unwrap();
-    let process = Command::new(binary)
-        .args([
-            "agent",
-            "-dev",
-            "-bind",
-            "127.0.0.1",
-            "-client",
-            "127.0.0.1",
-        ])
-        .args(["-log-level", "warn", "-config-file"])
-        .arg(&file)
-        .stdout(Stdio::null())
-        .kill_on_drop(true)
-        .spawn()
-        .unwrap();
-    Consul {
-        url: format!("http://127.0.0.1:{http}"),
-        process,
-        _folder: folder,
+impl Consul {
+    /// Starts it on ports of its own, and waits until it takes registrations.
+    async fn start() -> Self {
+        // Between the choice of a port and its use by Consul somebody else may take it; then Consul ends at once.
+        for _ in 0..5 {
+            let mut consul = Self::spawn();
+            let leader = format!("{}/v1/status/leader", consul.url);
+            let mut ended = None;
+            until("Consul leads or has ended", || {
+                ended = consul.process.try_wait().unwrap();
+                let (over, leader) = (ended.is_some(), leader.clone());
+                async move { over || leads(leader).await }
+            })
+            .await;
+            let Some(status) = ended else {
+                return consul;
+            };
+            let log = std::fs::read_to_string(consul.folder.path().join("log")).unwrap();
+            println!("Consul ended with {status}: {log}");
+        }
+        panic!("Consul does not start; what it said is above");
     }
+
+    fn spawn() -> Self {
+        let binary = binary().expect(
+            "consul on PATH or in CIVICMESH_TEST_CONSUL; scripts/install-consul DEST puts it there",
+        );
+        let folder = tempfile::tempdir().unwrap();
+        let [http, dns, serf_lan, serf_wan, server, grpc] = testing::ports();
+        let file = folder.path().join("settings.json");
+        let settings = json!({
+            "ports": {
+                "http": http, "dns": dns, "serf_lan": serf_lan, "serf_wan": serf_wan, "server": server, "grpc": grpc,
+            },
+            // Nobody may do anything without the token.
+            "acl": { "enabled": true, "default_policy": "deny", "tokens": { "master": TOKEN, "agent": TOKEN } },
+        });
+        std::fs::write(&file, settings.to_string()).unwrap();
+        let log = std::fs::File::create(folder.path().join("log")).unwrap();
+        let process = Command::new(binary)
+            .args(["agent", "-dev", "-bind", "127.0.0.1"])
+            .args(["-client", "127.0.0.1", "-log-level", "warn", "-config-file"])
+            .arg(&file)
+            .stderr(log.try_clone().unwrap())
+            .stdout(log)
+            .kill_on_drop(true)
+            .spawn()
+            .unwrap();
+        Self {
+            url: format!("http://127.0.0.1:{http}"),
+            process,
+            folder,
+        }
+    }
+}
+
+/// Whether the agent at this address has a leader.
+async fn leads(url: String) -> bool {
+    let client = Client::builder(TokioExecutor::new()).build_http::<Empty<bytes::Bytes>>();
+    let Ok(response) = client.get(url.parse().unwrap()).await else {
+        return false;
+    };
+    let body = response.into_body().collect().await;
+    body.is_ok_and(|body| body.to_bytes().len() > "\"\"".len())
 }
 
 fn config(url: &str) -> chassis::Config {
@@ -151,7 +171,7 @@ fn known(mesh: &Mesh) -> impl Fn() -> usize + use<> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn replicas_come_go_and_are_killed() {
-    let mut consul = start_consul().await;
+    let mut consul = Consul::start().await;
     let mesh = Mesh::new("test", &config(&consul.url)).unwrap();
     let count = known(&mesh);
 

@@ -246,7 +246,7 @@ pub async fn until<F: Future<Output = bool>>(what: &str, mut condition: impl FnM
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     };
-    tokio::time::timeout(Duration::from_secs(20), wait)
+    tokio::time::timeout(Duration::from_secs(60), wait)
         .await
         .unwrap_or_else(|_| panic!("not in time: {what}"));
 }
