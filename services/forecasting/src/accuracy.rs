@@ -13,9 +13,9 @@ use uuid::Uuid;
 
 use crate::{
     error::Error,
-    outlook::Timeline,
     prediction::{self, Prediction, STEPS},
     recompute::{Key, Loaded, is_local},
+    timeline::Timeline,
 };
 
 /// Into how many equal parts probabilities are divided.

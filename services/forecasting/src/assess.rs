@@ -17,7 +17,8 @@ use crate::{
     derive::{self, Part},
     judge::{self, Case, Judged, Rank, decimal},
     model::{self, Evidence, Excess, Member, Thresholds},
-    outlook::{Outlook, Timeline},
+    outlook::Outlook,
+    timeline::Timeline,
 };
 
 /// How many last values a line of the board shows.

@@ -7,7 +7,7 @@ use crate::{
     explain::written,
     judge::decimal,
     model::{self, Anomaly, Series, Suspicion},
-    outlook::Timeline,
+    timeline::Timeline,
 };
 
 /// As good as any: the answer to the same question is always the same.

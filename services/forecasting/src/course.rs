@@ -10,7 +10,7 @@ use proto::{
 use crate::{
     judge::{Year, decimal},
     model::{self, Rule},
-    outlook::Timeline,
+    timeline::Timeline,
 };
 
 /// The courses of a forecast up to the end of the target that stands for the series; empty where there are none.

@@ -14,8 +14,9 @@ use crate::{
     assess::{self, Basis, Terms},
     judge::decimal,
     model::{self, Member},
-    outlook::{Outlook, Timeline, horizon, moments},
+    outlook::{Outlook, horizon, moments},
     recompute::{Key, Loaded},
+    timeline::Timeline,
 };
 
 /// A part of a formula, with what is known of it in the unit.

@@ -9,7 +9,8 @@ use proto::{
 
 use crate::{
     model::{self, Bounds, Evidence, NoPace, Outturn, Rule, Status, Thresholds},
-    outlook::{Outlook, Timeline},
+    outlook::Outlook,
+    timeline::Timeline,
 };
 
 /// What a judgement rests on besides the target.

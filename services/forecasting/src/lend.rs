@@ -7,8 +7,8 @@ use sqlx::PgConnection;
 use uuid::Uuid;
 
 use crate::{
-    outlook::{Timeline, limits},
     recompute::{Key, Loaded, history, is_of},
+    timeline::{Timeline, limits},
 };
 
 /// Lends short series the seasons of the unit above, or else of the longest series beside.

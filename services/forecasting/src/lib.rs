@@ -25,6 +25,7 @@ mod prediction;
 mod recompute;
 mod scenario;
 mod threshold;
+mod timeline;
 mod watch;
 
 use chassis::{Base, Server};

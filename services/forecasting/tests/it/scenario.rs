@@ -1,6 +1,6 @@
 use proto::{
     forecasting::v1::{self as pb, RiskStatus},
-    indicators::v1::YearRule,
+    indicators::v1::{Indicator, YearRule},
 };
 use sqlx::PgPool;
 use tonic::Code;
@@ -117,39 +117,57 @@ async fn the_better_a_supposed_figure_the_better_the_outlook(db: PgPool) {
     let is_december = |point: &&pb::ForecastPoint| point.period.as_ref().unwrap().code == december;
     assert_eq!(points.iter().find(is_december).unwrap().mean, line.outturn);
 
+    // A stock, too: what is supposed of a month reaches December only as far as they go together.
+    let mut stock = indicator("STOCK", "T04", setting.finance);
+    stock.set_year_rule(YearRule::Last);
+    let mut level = 1000;
+    let figures = (1..=60).rev().map(|back| {
+        level += (back * 37) % 23 - 11;
+        let period = this_month().plus(-back);
+        figure(&stock, setting.city, period, &level.to_string())
+    });
+    let figures: Vec<_> = figures.collect();
+    let plan = target(&stock, setting.city, "1010");
+    setting.feed(&stock, &[plan], &figures).await;
+    setting.assessed(&stock, setting.city).await;
+
     let before = if this_month().number() == 1 { 0 } else { sum };
-    let suppose = |value: i32| pb::TryScenarioRequest {
-        indicator_id: total.id.clone(),
+    let suppose = |one: &Indicator, value: i32| pb::TryScenarioRequest {
+        indicator_id: one.id.clone(),
         unit_id: setting.city.to_string(),
         periods: vec![this_month().to_string()],
         values: vec![value.to_string()],
         ..Default::default()
     };
-    let mut last = (0.0, 0.0);
-    for added in [0, 20, 60, 90, 110, 150, 300, 900] {
-        let request = by(&setting.leader, suppose(before + added));
-        let tried = setting
-            .client()
-            .try_scenario(request)
-            .await
-            .unwrap()
-            .into_inner();
-        let line = &tried.assessments[0];
-        let found = (
-            line.probability.unwrap(),
-            line.outturn.parse::<f64>().unwrap(),
-        );
-        assert!(
-            found.0 >= last.0 && found.1 >= last.1,
-            "{added}: {found:?} after {last:?}"
-        );
-        assert!(found.1 >= f64::from(before + added), "{found:?}");
-        last = found;
+    let totals = [0, 20, 60, 90, 110, 150, 300, 900].map(|added| before + added);
+    let levels = [-60, -30, -10, 0, 10, 20, 40, 80].map(|more| level + more);
+    for (one, values) in [(&total, totals), (&stock, levels)] {
+        let mut last = (0.0, 0.0);
+        for value in values {
+            let request = by(&setting.leader, suppose(one, value));
+            let tried = setting.client().try_scenario(request).await.unwrap();
+            let line = &tried.into_inner().assessments[0];
+            let found = (
+                line.probability.unwrap(),
+                line.outturn.parse::<f64>().unwrap(),
+            );
+            assert!(
+                found.0 >= last.0 && found.1 >= last.1,
+                "{} {value}: {found:?} after {last:?}",
+                one.code
+            );
+            assert!(
+                one.code == "STOCK" || found.1 >= f64::from(value),
+                "{found:?}"
+            );
+            last = found;
+        }
+        assert!(last.0 > 0.5, "{} {last:?}", one.code);
     }
     for beyond in [-1, 5001] {
         let answer = setting
             .client()
-            .try_scenario(by(&setting.leader, suppose(beyond)))
+            .try_scenario(by(&setting.leader, suppose(&total, beyond)))
             .await;
         assert_eq!(refused(answer), invalid("values"));
     }
