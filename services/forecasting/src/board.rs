@@ -5,17 +5,21 @@ use std::collections::{BTreeMap, HashMap};
 use chassis::directory::Scope;
 use chrono::{DateTime, Utc};
 use prost::Message;
-use proto::{forecasting::v1 as pb, indicators::v1::Observation, period::Period};
+use proto::{
+    forecasting::v1::{self as pb, RiskStatus},
+    indicators::v1::Observation,
+    period::Period,
+};
 use sqlx::{PgExecutor, PgPool};
 use uuid::Uuid;
 
-use crate::{error::Error, recompute};
+use crate::{error::Error, judge, recompute};
 
 /// Which lines are asked for.
 #[derive(Clone, Debug, Default)]
 pub struct Filter {
     /// Only with these statuses.
-    pub statuses: Option<Vec<i16>>,
+    pub statuses: Option<Vec<RiskStatus>>,
     /// Only of these units.
     pub units: Option<Vec<Uuid>>,
     /// Only of this field.
@@ -35,6 +39,17 @@ pub struct Filter {
 }
 
 impl Filter {
+    /// The ranks of the statuses that are asked for, and the first and the last of them: between these the board is read.
+    fn ranks(&self) -> (Option<Vec<i16>>, i16, i16) {
+        let ranks = self.statuses.as_ref().map(|statuses| {
+            let ranks = statuses.iter().map(|status| judge::status_rank(*status));
+            ranks.collect::<Vec<i16>>()
+        });
+        let among = ranks.iter().flatten().copied();
+        let (first, last) = (among.clone().min(), among.max());
+        (ranks, first.unwrap_or(0), last.unwrap_or(i16::MAX))
+    }
+
     /// Whether certain targets are asked for, so that other lines than those that stand without asking may be meant.
     fn is_of_targets(&self) -> bool {
         self.target_author.is_some() || self.target_period.is_some()
@@ -61,16 +76,17 @@ pub async fn list(
     after: Option<Place>,
     limit: i64,
 ) -> Result<Vec<Line>, Error> {
+    let (ranks, first, last) = filter.ranks();
     let rows = sqlx::query!(
         r#"SELECT status_rank, probability_rank, gap_rank, indicator_id, unit_id, item AS "item!" FROM assessment
         WHERE item IS NOT NULL
             AND ($1 OR unit_id = ANY($2) OR responsible_unit_id = ANY($2) OR field_code = ANY($3))
-            AND ($4::smallint[] IS NULL OR status = ANY($4))
+            AND ($4::smallint[] IS NULL OR status_rank = ANY($4)) AND status_rank BETWEEN $19 AND $20
             AND ($5::uuid[] IS NULL OR unit_id = ANY($5) OR responsible_unit_id = ANY($5))
             AND ($6::text IS NULL OR field_code = $6)
             AND ($7::uuid IS NULL OR indicator_id = $7)
             AND NOT ($8 AND is_local)
-            AND ($15::text IS NULL OR $15 = ANY(groups))
+            AND ($15::text IS NULL OR groups <> '{}' AND groups @> ARRAY[$15])
             AND ($16::smallint IS NULL OR target_author = $16)
             AND ($17::text IS NULL OR target_period = $17)
             AND (is_decisive OR NOT $18)
@@ -80,7 +96,7 @@ pub async fn list(
         scope.all,
         &scope.units,
         &scope.fields,
-        filter.statuses.as_deref(),
+        ranks.as_deref(),
         filter.units.as_deref(),
         filter.field_code,
         filter.indicator_id,
@@ -94,7 +110,9 @@ pub async fn list(
         filter.group,
         filter.target_author,
         filter.target_period,
-        filter.decisive_only
+        filter.decisive_only,
+        first,
+        last
     )
     .fetch_all(db)
     .await?;
@@ -127,13 +145,14 @@ async fn list_others(
     after: Option<Place>,
     limit: i64,
 ) -> Result<Vec<Line>, Error> {
+    let (ranks, first, last) = filter.ranks();
     let rows = sqlx::query!(
         r#"SELECT o.status_rank, o.probability_rank, o.gap_rank, o.indicator_id, o.unit_id, o.assessment,
             a.item AS "item!"
         FROM other_line o JOIN assessment a ON a.indicator_id = o.indicator_id AND a.unit_id = o.unit_id
         WHERE o.target_author = $15 AND o.target_period = $16 AND a.item IS NOT NULL
             AND ($1 OR a.unit_id = ANY($2) OR a.responsible_unit_id = ANY($2) OR a.field_code = ANY($3))
-            AND ($4::smallint[] IS NULL OR o.status = ANY($4))
+            AND ($4::smallint[] IS NULL OR o.status_rank = ANY($4)) AND o.status_rank BETWEEN $19 AND $20
             AND ($5::uuid[] IS NULL OR a.unit_id = ANY($5) OR a.responsible_unit_id = ANY($5))
             AND ($6::text IS NULL OR a.field_code = $6)
             AND ($7::uuid IS NULL OR a.indicator_id = $7)
@@ -146,7 +165,7 @@ async fn list_others(
         scope.all,
         &scope.units,
         &scope.fields,
-        filter.statuses.as_deref(),
+        ranks.as_deref(),
         filter.units.as_deref(),
         filter.field_code,
         filter.indicator_id,
@@ -160,7 +179,9 @@ async fn list_others(
         filter.target_author.unwrap_or_default(),
         filter.target_period.as_deref().unwrap_or_default(),
         filter.group,
-        filter.decisive_only
+        filter.decisive_only,
+        first,
+        last
     );
     let lines = rows.fetch_all(db).await?.into_iter().map(|row| {
         let mut item = pb::RiskItem::decode(row.item.as_slice())?;
@@ -194,7 +215,7 @@ pub async fn count(
             AND ($4::uuid[] IS NULL OR unit_id = ANY($4) OR responsible_unit_id = ANY($4))
             AND ($5::text IS NULL OR field_code = $5)
             AND NOT ($6 AND is_local)
-            AND ($7::text IS NULL OR $7 = ANY(groups))
+            AND ($7::text IS NULL OR groups <> '{}' AND groups @> ARRAY[$7])
             AND ($8::smallint IS NULL OR target_author = $8)
             AND ($9::text IS NULL OR target_period = $9)
             AND (is_decisive OR NOT $10)

@@ -77,12 +77,8 @@ impl ForecastService for Grpc {
         let request = request.get_ref();
         let size = page::size(request.page_size, 100, 500)?;
         let after = page::after(&request.page_token)?;
-        let statuses = request
-            .statuses
-            .iter()
-            .filter_map(|status| i16::try_from(*status).ok());
         let filter = Filter {
-            statuses: (!request.statuses.is_empty()).then(|| statuses.collect()),
+            statuses: (!request.statuses.is_empty()).then(|| request.statuses().collect()),
             units: self.units(&request.unit_id)?,
             field_code: code("field_code", &request.field_code)?,
             indicator_id: optional_id("indicator_id", &request.indicator_id)?,

@@ -1,3 +1,5 @@
+use chassis::{calendar::city_date, testing};
+use chrono::Utc;
 use proto::{
     forecasting::v1::{self as pb, RiskStatus},
     indicators::v1::{Direction, Target, TargetAuthor},
@@ -407,4 +409,84 @@ async fn who_asks_for_an_authors_targets_sees_series_judged_by_them(db: PgPool) 
     setting.feed(both, &[plan], &[]).await;
     setting.is_settled().await;
     assert_eq!(setting.facts().await, before + 1);
+}
+
+#[sqlx::test]
+async fn a_page_costs_what_is_on_it_however_much_there_is(db: PgPool) {
+    let setting = Setting::new(db).await;
+    // 200 indicators of 200 units: the city, a ward, others; Health has one of 40 fields, few are in a set, are judged by
+    // the council's targets or decided by the next figure.
+    sqlx::query(
+        "INSERT INTO assessment (indicator_id, unit_id, responsible_unit_id, field_code, is_local, status, status_rank,
+            probability_rank, gap_rank, thresholds_version, city_date, update_time, forecast, item, is_hindcast,
+            model_version, groups, target_author, target_period, is_decisive)
+        SELECT indicator, unit, unit, 'T' || n % 40, u > 1, 1, n % 3 + 1, n * u, n, 1, $3, now(), '', '', true, 32767,
+            CASE WHEN n = 1 THEN ARRAY['GOV'] ELSE '{}' END, CASE WHEN n = 2 THEN $4::smallint ELSE 1 END,
+            CASE WHEN n = 3 THEN '2030' ELSE '2026' END, n = 4
+        FROM (SELECT n, gen_random_uuid() AS indicator FROM generate_series(1, 200) AS n) AS a,
+            (SELECT u, CASE u WHEN 1 THEN $1 WHEN 2 THEN $2 ELSE gen_random_uuid() END AS unit
+            FROM generate_series(1, 200) AS u) AS b",
+    )
+    .bind(setting.city)
+    .bind(setting.ward)
+    .bind(city_date(Utc::now()))
+    .bind(i16::try_from(i32::from(TargetAuthor::Council)).unwrap())
+    .execute(&setting.db)
+    .await
+    .unwrap();
+    sqlx::query("ANALYZE").execute(&setting.db).await.unwrap();
+    let whole = pb::ListRiskItemsRequest {
+        page_size: 50,
+        ..Default::default()
+    };
+    let filtered = |change: &dyn Fn(&mut pb::ListRiskItemsRequest)| {
+        let mut request = whole.clone();
+        change(&mut request);
+        request
+    };
+    let cases = [
+        (&setting.leader, whole.clone()),
+        (&setting.leader, filtered(&|one| one.city_level_only = true)),
+        (
+            &setting.leader,
+            filtered(&|one| one.statuses = vec![RiskStatus::Green.into()]),
+        ),
+        (
+            &setting.leader,
+            filtered(&|one| one.unit_id = setting.ward.to_string()),
+        ),
+        (
+            &setting.leader,
+            filtered(&|one| one.field_code = "T16".to_owned()),
+        ),
+        (
+            &setting.leader,
+            filtered(&|one| one.group = "GOV".to_owned()),
+        ),
+        (
+            &setting.leader,
+            filtered(&|one| one.set_target_author(TargetAuthor::Council)),
+        ),
+        (
+            &setting.leader,
+            filtered(&|one| one.target_period = "2030".to_owned()),
+        ),
+        (&setting.leader, filtered(&|one| one.decisive_only = true)),
+        (&setting.ward_head, whole.clone()),
+        (&setting.health_head, whole.clone()),
+        (
+            &setting.health_head,
+            filtered(&|one| one.set_target_author(TargetAuthor::Council)),
+        ),
+    ];
+    for (person, mut request) in cases {
+        for _ in 0..2 {
+            let mut client = setting.client();
+            let call = client.list_risk_items(by(person, request.clone()));
+            let (rows, page) = testing::rows_read(&setting.db, call).await;
+            let page = page.unwrap().into_inner();
+            assert!(rows < 6_000, "{rows} rows for {request:?}");
+            request.page_token = page.next_page_token;
+        }
+    }
 }
