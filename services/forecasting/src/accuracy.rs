@@ -13,8 +13,8 @@ use uuid::Uuid;
 
 use crate::{
     error::Error,
+    load::{Key, Loaded, is_local},
     prediction::{self, Prediction, STEPS},
-    recompute::{Key, Loaded, is_local},
     timeline::Timeline,
 };
 

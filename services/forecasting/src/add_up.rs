@@ -13,8 +13,9 @@ use uuid::Uuid;
 
 use crate::{
     assess::Assessed,
+    load::{Key, Loaded},
     model::{Excess, Member},
-    recompute::{Key, Loaded, begin, queue},
+    recompute::{begin, queue},
 };
 
 /// Held shared by who assesses and alone by who adds up, so that no change goes unseen.

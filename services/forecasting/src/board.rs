@@ -13,7 +13,7 @@ use proto::{
 use sqlx::{PgExecutor, PgPool};
 use uuid::Uuid;
 
-use crate::{error::Error, judge, recompute};
+use crate::{error::Error, judge, load};
 
 /// Which lines are asked for.
 #[derive(Clone, Debug, Default)]
@@ -429,10 +429,10 @@ pub async fn whole(
     .ok_or(Error::NotFound(indicator_id, unit_id))?;
     let mut forecast = pb::Forecast::decode(row.forecast.as_slice())?;
     let item = pb::RiskItem::decode(row.item.unwrap_or_default().as_slice())?;
-    let reported = recompute::history(db, &[indicator_id], &[unit_id]).await?;
+    let reported = load::history(db, &[indicator_id], &[unit_id]).await?;
     let own = |figure: &Observation| {
         let indicator = forecast.indicator.as_ref();
-        indicator.is_none_or(|indicator| recompute::is_of(indicator, figure))
+        indicator.is_none_or(|indicator| load::is_of(indicator, figure))
     };
     // A figure that has just come is not what it was made from.
     let count = usize::try_from(forecast.observation_count).unwrap_or_default();

@@ -25,11 +25,8 @@ pub fn check(forecast: &pb::Forecast, period: Period, value: f64) -> pb::CheckVa
         .map(|timeline| timeline.with_breaks(&indicator, &forecast.unit_id));
     let known = timeline.and_then(|timeline| {
         let series = timeline.question(&indicator, period).ok()?;
-        let total = match timeline.is_total(&indicator) {
-            true if period.number() > 1 => Some(timeline.value(period.previous())?),
-            _ => None,
-        };
-        Some((series, total))
+        let is_total = timeline.is_total(&indicator) && period.number() > 1;
+        Some((series, is_total.then(|| Total::before(&timeline, period))))
     });
     let Some((series, total)) = known else {
         return pb::CheckValueResponse::default();
@@ -72,12 +69,34 @@ pub fn check(forecast: &pb::Forecast, period: Period, value: f64) -> pb::CheckVa
     }
 }
 
-/// Holds a running total against the one before it: what it adds should be as usual.
-fn of_total(series: &Series, total: f64, value: f64) -> Anomaly {
-    let judge = |value: f64| model::anomaly(series, value - total, SEED);
+/// The last running total of the year before a period.
+#[derive(Clone, Copy)]
+struct Total {
+    value: f64,
+    /// How many periods before: more than one where totals in between are missing.
+    back: f64,
+}
+
+impl Total {
+    fn before(timeline: &Timeline, period: Period) -> Self {
+        let known =
+            (1..period.number()).find_map(|back| Some((timeline.value(period.plus(-back))?, back)));
+        let (value, back) = known.unwrap_or((0.0, period.number()));
+        Self {
+            value,
+            back: f64::from(back),
+        }
+    }
+}
+
+/// Holds a running total against the one before it: what it adds, on the average of the periods since, should be as usual.
+fn of_total(series: &Series, total: Total, value: f64) -> Anomaly {
+    let judge = |value: f64| model::anomaly(series, (value - total.value) / total.back, SEED);
     let mut found = judge(value);
-    found.interval95.low += total;
-    found.interval95.high += total;
+    let range = &mut found.interval95;
+    for bound in [&mut range.low, &mut range.high] {
+        *bound = total.value + total.back * *bound;
+    }
     found.suggested = None;
     // That the same is added twice tells nothing of a total.
     if matches!(
@@ -90,15 +109,16 @@ fn of_total(series: &Series, total: f64, value: f64) -> Anomaly {
         return found;
     }
     let factors = FACTORS.map(|factor| (Suspicion::Factor(factor), value / factor));
-    let meant = [
-        (Suspicion::NotCumulative, total + value),
-        (Suspicion::Sign, -value),
-    ];
+    let mut meant = vec![(Suspicion::Sign, -value)];
+    // With totals missing in between, what all the periods since added is not told.
+    if total.back == 1.0 {
+        meant.insert(0, (Suspicion::NotCumulative, total.value + value));
+    }
     let believed = factors.into_iter().chain(meant);
     let mut believed = believed.filter(|(_, meant)| judge(*meant).suspicion.is_none());
     let (suspicion, suggested) = match believed.next() {
         Some((suspicion, meant)) => (suspicion, Some(meant)),
-        None if value == total => (Suspicion::RepeatsLastPeriod, None),
+        None if value == total.value => (Suspicion::RepeatsLastPeriod, None),
         None => (Suspicion::Shift, None),
     };
     Anomaly {
@@ -230,6 +250,16 @@ mod tests {
                 (found.suspicion.as_str(), found.suggested.as_str()),
                 ("SHIFT", "")
             );
+        }
+        // After a month that is missing it adds what two do.
+        let mut gapped = forecast.clone();
+        gapped.history.remove(57);
+        let before: f64 = gapped.history[56].value.parse().unwrap();
+        let check = |value| self::check(&gapped, "2026-11".parse().unwrap(), value);
+        let usual = check(before + 200.0);
+        assert!(!usual.unusual, "{usual:?}");
+        for value in [before - 100.0, before + 900.0, (before + 200.0) * 10.0] {
+            assert!(check(value).unusual, "{value}");
         }
         // In January a total is what the month adds.
         let mut over = forecast.clone();

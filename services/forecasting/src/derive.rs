@@ -13,9 +13,9 @@ use uuid::Uuid;
 use crate::{
     assess::{self, Basis, Terms},
     judge::decimal,
+    load::{Key, Loaded},
     model::{self, Member},
     outlook::{Outlook, horizon, moments},
-    recompute::{Key, Loaded},
     timeline::Timeline,
 };
 

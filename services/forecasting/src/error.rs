@@ -26,6 +26,9 @@ pub enum Error {
     /// The caller keeps as many scenarios of the series as is allowed.
     #[error("too many scenarios")]
     TooManyScenarios,
+    /// Somebody else keeps the scenario.
+    #[error("scenario of somebody else")]
+    OthersScenario,
     /// The service's own changes cannot be followed now.
     #[error("changes are not followed")]
     NotFollowed,
@@ -67,6 +70,12 @@ impl From<Error> for Status {
                 "TOO_MANY_SCENARIOS",
                 "mỗi người giữ tối đa 20 kịch bản cho một chỉ tiêu, hãy xóa bớt",
                 "20 scenarios are kept of a person and a series at most, delete some",
+            ),
+            Error::OthersScenario => Refusal::new(
+                Code::PermissionDenied,
+                "OTHERS_SCENARIO",
+                "chỉ người lưu kịch bản mới được xóa",
+                "only the person who keeps a scenario may delete it",
             ),
             Error::NotFollowed => Refusal::new(
                 Code::Unavailable,

@@ -12,8 +12,9 @@ use uuid::Uuid;
 use crate::{
     accuracy, add_up,
     assess::{Assessed, Terms, View},
+    load::{Key, Loaded, is_local},
     prediction::{self, Prediction},
-    recompute::{Key, Loaded, MODEL_VERSION, is_local},
+    recompute::MODEL_VERSION,
 };
 
 /// Keeps assessments, and states those that changed; answers of which series something else is known now.

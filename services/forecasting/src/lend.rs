@@ -7,7 +7,7 @@ use sqlx::PgConnection;
 use uuid::Uuid;
 
 use crate::{
-    recompute::{Key, Loaded, history, is_of},
+    load::{Key, Loaded, history, is_of},
     timeline::{Timeline, limits},
 };
 

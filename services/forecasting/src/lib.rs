@@ -17,6 +17,7 @@ mod judge;
 mod keep;
 mod lend;
 mod lineage;
+mod load;
 pub mod model;
 pub mod note;
 mod outlook;

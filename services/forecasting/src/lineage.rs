@@ -13,7 +13,7 @@ use uuid::Uuid;
 use crate::{
     derive::calculated,
     judge::decimal,
-    recompute::{self, Key, Loaded},
+    load::{self, Key, Loaded},
 };
 
 /// The predecessors of a unit that ended before it began, with their shares.
@@ -73,7 +73,7 @@ pub async fn load(
     if keys.is_empty() {
         return Ok(());
     }
-    let old = Box::pin(recompute::load(tx, base, &keys, thresholds_version)).await?;
+    let old = Box::pin(load::load(tx, base, &keys, thresholds_version)).await?;
     let old: HashMap<Key, Vec<Observation>> = old
         .into_iter()
         .map(|old| (old.key(), old.basis.history))

@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use crate::{
     assess::{Basis, Terms, assess},
-    recompute::Key,
+    load::Key,
 };
 
 /// How many predictions of a series are held against what came: three years of monthly ones.

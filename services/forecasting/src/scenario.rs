@@ -16,7 +16,7 @@ use crate::{
     assess::{Assessed, Basis, Terms, assess},
     board,
     error::Error,
-    recompute::{self, Key},
+    load::{self, Key},
 };
 
 /// Figures that can be supposed.
@@ -82,6 +82,7 @@ fn moves(
     (id_field, ids): (&'static str, &[String]),
     (percent_field, percents): (&'static str, &[f64]),
 ) -> Result<Vec<(Uuid, f64)>, Error> {
+    let mut seen = HashSet::new();
     let moves = ids.iter().zip(percents).map(|(id, percent)| {
         if !(-100.0..=1000.0).contains(percent) {
             return Err(invalid(
@@ -92,6 +93,13 @@ fn moves(
         }
         let id = Uuid::parse_str(id)
             .map_err(|_| invalid(id_field, "phải là các mã UUID", "must be UUIDs"))?;
+        if !seen.insert(id) {
+            return Err(invalid(
+                id_field,
+                "không được lặp lại",
+                "must not be repeated",
+            ));
+        }
         Ok((id, *percent))
     });
     moves.collect()
@@ -292,7 +300,7 @@ impl Stage {
     ) -> Result<Self, Error> {
         // Known within the scope?
         board::forecast(&base.db, scope, series.0, series.1).await?;
-        let found = recompute::basis(base, series).await;
+        let found = load::basis(base, series).await;
         let (basis, terms) = found
             .map_err(chassis::internal)?
             .ok_or(Error::NotFound(series.0, series.1))?;
@@ -471,14 +479,16 @@ pub async fn list(base: &Base, scope: &Scope, series: Key) -> Result<Vec<pb::Sce
     Ok(kept.collect())
 }
 
-/// Deletes a scenario of a person, if it is there.
+/// Deletes a scenario of a person, if it is there; not what others keep.
 pub async fn delete(db: impl PgExecutor<'_>, id: Uuid, principal: &str) -> Result<(), Error> {
-    sqlx::query!(
-        "DELETE FROM scenario WHERE id = $1 AND principal_id = $2",
+    let is_of_others = sqlx::query_scalar!(
+        r#"WITH gone AS (DELETE FROM scenario WHERE id = $1 AND principal_id = $2)
+        SELECT EXISTS (SELECT FROM scenario WHERE id = $1 AND principal_id <> $2) AS "is_of_others!""#,
         id,
         principal
-    )
-    .execute(db)
-    .await?;
-    Ok(())
+    );
+    match is_of_others.fetch_one(db).await? {
+        true => Err(Error::OthersScenario),
+        false => Ok(()),
+    }
 }

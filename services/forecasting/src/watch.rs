@@ -14,7 +14,7 @@ use tokio::{sync::broadcast, time::Instant};
 use tonic::Status;
 use uuid::Uuid;
 
-use crate::{error::Error, recompute::is_local};
+use crate::{error::Error, load::is_local};
 
 /// The contract promises one every 10 seconds.
 const HEARTBEAT: Duration = Duration::from_secs(9);

@@ -202,7 +202,11 @@ async fn a_units_outturn_can_be_moved(db: PgPool) {
         "{more} {as_is} {ahead}"
     );
 
+    let mut twice = suppose(setting.health, 1.0);
+    twice.moved_unit_ids.push(setting.health.to_string());
+    twice.moved_percents.push(2.0);
     for (request, field) in [
+        (twice, "moved_unit_ids"),
         (suppose(setting.city, 1.0), "moved_unit_ids"),
         (suppose(setting.health, -101.0), "moved_percents"),
         (suppose(setting.health, f64::NAN), "moved_percents"),

@@ -191,10 +191,11 @@ async fn scenarios_are_kept_compared_and_deleted_by_their_maker(db: PgPool) {
 
     let delete = |id: &str| pb::DeleteScenarioRequest { id: id.to_owned() };
     let theirs = delete(&all[1].id);
-    client()
+    let refusal = client()
         .delete_scenario(by(&setting.leader, theirs))
         .await
-        .unwrap();
+        .unwrap_err();
+    assert_eq!(refusal.code(), Code::PermissionDenied);
     assert_eq!(kept(&setting, &up).await.len(), 2, "somebody else's");
     for _ in 0..2 {
         client()
