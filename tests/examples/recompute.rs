@@ -90,11 +90,11 @@ async fn main() {
 /// Waits until nothing is queued.
 async fn settled(db: &PgPool) {
     loop {
-        let left: i64 = sqlx::query_scalar("SELECT count(*) FROM recompute")
+        let is_waiting: bool = sqlx::query_scalar("SELECT EXISTS (SELECT FROM recompute)")
             .fetch_one(db)
             .await
             .unwrap();
-        if left == 0 {
+        if !is_waiting {
             return;
         }
         tokio::time::sleep(Duration::from_millis(200)).await;

@@ -66,7 +66,9 @@ async fn give_batch(db: &PgPool) -> sqlx::Result<Option<i64>> {
             FROM (SELECT seq FROM chassis.outbox WHERE position IS NULL ORDER BY seq LIMIT $1) AS u
             CROSS JOIN chassis.feed AS f
         ), given AS (
-            UPDATE chassis.outbox AS o SET position = fresh.position FROM fresh WHERE o.seq = fresh.seq
+            -- That they have none leads to them by the index of those, however many others there are.
+            UPDATE chassis.outbox AS o SET position = fresh.position FROM fresh
+            WHERE o.seq = fresh.seq AND o.position IS NULL
             RETURNING o.position
         ), moved AS (
             UPDATE chassis.feed SET position = (SELECT max(position) FROM given)

@@ -8,10 +8,10 @@ use tonic::{Code, Streaming};
 use uuid::Uuid;
 
 use crate::database::{Database, NO_MIGRATIONS};
-use crate::source::{Source, as_caller, state};
+use crate::source::{Source, as_caller, state, until};
 use chassis::{
     events::{Fact, newest_cursor, publish},
-    testing::City,
+    testing::{self, City},
 };
 
 async fn state_of(db: &PgPool, subject: &str, unit_ids: Vec<Uuid>, field_code: Option<&str>) {
@@ -200,4 +200,30 @@ async fn types_latest_and_exports_choose_what_is_sent() {
     };
     let status = source.client().subscribe(both).await.unwrap_err();
     assert_eq!(status.code(), Code::InvalidArgument);
+}
+
+#[tokio::test]
+async fn an_event_costs_the_same_however_many_there_were() {
+    let (_database, db) = Database::migrated(&NO_MIGRATIONS).await;
+    let _source = Source::serve(db.clone()).await;
+    let all_have_positions = async || {
+        until("all have positions", async || {
+            let waiting = "SELECT EXISTS (SELECT FROM chassis.outbox WHERE position IS NULL)";
+            let is_waiting: bool = sqlx::query_scalar(waiting).fetch_one(&db).await.unwrap();
+            !is_waiting
+        })
+        .await;
+    };
+    state(&db, "subject", 1..=20_000).await;
+    all_have_positions().await;
+    sqlx::query("VACUUM ANALYZE chassis.outbox")
+        .execute(&db)
+        .await
+        .unwrap();
+    let (rows, ()) = testing::rows_read(&db, async {
+        state(&db, "subject", 20_001..=20_064).await;
+        all_have_positions().await;
+    })
+    .await;
+    assert!((64..2000).contains(&rows), "{rows} rows");
 }
