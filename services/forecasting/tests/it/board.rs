@@ -288,7 +288,8 @@ async fn who_asks_for_an_authors_targets_sees_series_judged_by_them(db: PgPool) 
         ),
         ("4 NONE", &[]),
     ] {
-        let one = indicator(code, "T04", setting.finance);
+        let field = if code == "2 BOTH" { "T16" } else { "T04" };
+        let one = indicator(code, field, setting.finance);
         let figures = about_hundred(&one, setting.city, 36, 0);
         let plans: Vec<Target> = plans
             .iter()
@@ -391,12 +392,20 @@ async fn who_asks_for_an_authors_targets_sees_series_judged_by_them(db: PgPool) 
                 .map_or(0, |one| one.count);
             assert_eq!(usize::try_from(count).unwrap(), of(status), "{status:?}");
         }
-        // A ward sees nothing of the city's lines this way either.
-        let mut client = setting.client();
-        let page = client
-            .list_risk_items(by(&setting.ward_head, request))
-            .await;
-        assert!(page.unwrap().into_inner().items.is_empty());
+        // Departments see those they own or of their field this way, too; a ward sees none of the city's.
+        let of_field = expected.iter().filter(|(code, _)| *code == "2 BOTH");
+        for (person, count) in [
+            (&setting.finance_head, expected.len()),
+            (&setting.health_head, of_field.count()),
+            (&setting.ward_head, 0),
+        ] {
+            let request = pb::ListRiskItemsRequest {
+                page_size: 10,
+                ..request.clone()
+            };
+            let page = setting.client().list_risk_items(by(person, request)).await;
+            assert_eq!(page.unwrap().into_inner().items.len(), count);
+        }
     }
 
     // A target that leaves the line as it is is news all the same: a board of its author's may be open.
