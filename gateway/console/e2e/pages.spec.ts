@@ -197,6 +197,7 @@ test("a leader sees what each ward contributes, moves one and keeps the scenario
   await card.locator("[data-keep]").click();
   const kept = card.locator("[data-kept] tbody tr", { hasText: "Phường giảm một nửa" });
   await expect(kept).toContainText("%");
+  await expect(kept).toContainText("của bạn");
   await examine(page, "outlook");
 
   await page.reload();
@@ -241,10 +242,31 @@ test("the board is filtered by sets, plans and what decides", async ({ browser }
   await expect(page.locator(".further .decisive")).toHaveAttribute("aria-pressed", "true");
 });
 
+test("a unit is found by its name, whatever marks", async ({ browser }) => {
+  const page = await signIn(browser, "chairman", "/");
+  await isLive(page);
+  const picker = page.locator("[data-picker]");
+  await picker.click();
+  await examine(page, "picker");
+  await page.locator(".panel input").fill("sai gon phuong");
+  await page.keyboard.press("Enter");
+  await expect(picker).toHaveText("Phường Sài Gòn");
+  expect(new URL(page.url()).searchParams.get("unit")).not.toBeNull();
+  await expect(page.locator("[data-risk]").first()).toContainText("Phường Sài Gòn");
+
+  await page.locator(".what a", { hasText: "Số doanh nghiệp tạm ngừng" }).click();
+  await expect(picker.first()).toHaveText("Phường Sài Gòn");
+  await picker.first().click();
+  await page.locator(".panel button", { hasText: "Thành phố Hồ Chí Minh" }).click();
+  await expect(picker.first()).toHaveText("Thành phố Hồ Chí Minh");
+});
+
 test("the head of a ward finds the ward's lines on the board", async ({ browser }) => {
   const page = await signIn(browser, "saigon.head", "/");
   await isLive(page);
   await expect(page.locator("[data-risk]")).not.toHaveCount(0);
+  // One unit is no choice.
+  await expect(page.locator("[data-picker]")).toHaveCount(0);
   await page.goto("/accuracy");
   await expect(page.locator("[data-takeaway]:not([data-empty])")).toBeVisible();
 });

@@ -18,11 +18,11 @@ describe("what to remember", () => {
     const found = create(ForecastAccuracySchema, { steps, bins });
     expect(takeaway(found, vi, f)).toBe(
       "Trong 200 lần nói xác suất, trung bình nói 17%, thực tế 24% đạt kế hoạch: quá thận trọng. " +
-        "Lệch nhiều nhất: trong 72 lần nói 0–10%, 25% đã đạt.",
+        "Lệch nhiều nhất: trong 72 lần nói 0–\u206010%, 25% đã đạt.",
     );
     expect(takeaway(found, en, new Formats("en"))).toBe(
       "A probability was stated 200 times, 17% on average, and 24% met the plan: too cautious. " +
-        "Furthest off: of the 72 times it was 0–10%, 25% met the plan.",
+        "Furthest off: of the 72 times it was 0–\u206010%, 25% met the plan.",
     );
     expect(isFew(found)).toBe(false);
   });

@@ -20,7 +20,9 @@ export function takeaway({ bins, steps }: ForecastAccuracy, m: Messages, f: Form
     const bias = m.accuracy.bias(f.number(all.count), f.probability(all.stated), f.share(all.met), words);
     const [worst] = bins.toSorted((a, b) => weight(b) - weight(a));
     if (!worst || bins.length === 1) return bias;
-    return `${bias} ${m.accuracy.bin(f.number(worst.count), range(worst, f), f.share(worst.metShare))}`;
+    // Joined, so that no line ends within it.
+    const bin = range(worst, f).replace("–", "–\u2060");
+    return `${bias} ${m.accuracy.bin(f.number(worst.count), bin, f.share(worst.metShare))}`;
   }
   const [next] = steps;
   if (next) return m.accuracy.step(f.number(next.count), f.number(next.step), f.share(next.coverage80));

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { Formats, fold, today, toNumber } from "./format";
+import { Formats, fold, holds, today, toNumber } from "./format";
 
 const vi = new Formats("vi");
 const en = new Formats("en");
@@ -19,13 +19,19 @@ describe("numbers", () => {
   });
 
   it("never claims certainty", () => {
-    expect(vi.probability(0)).toBe("< 1%");
-    expect(vi.probability(1)).toBe("> 99%");
+    expect(vi.probability(0)).toBe("<\u00a01%");
+    expect(vi.probability(1)).toBe(">\u00a099%");
     expect(vi.probability(0.123)).toBe("12%");
   });
 
   it("tells none and all of what has happened from nearly so", () => {
-    expect([0, 0.004, 0.242, 0.996, 1].map((value) => vi.share(value))).toEqual(["0%", "< 1%", "24%", "> 99%", "100%"]);
+    expect([0, 0.004, 0.242, 0.996, 1].map((value) => vi.share(value))).toEqual([
+      "0%",
+      "<\u00a01%",
+      "24%",
+      ">\u00a099%",
+      "100%",
+    ]);
   });
 });
 
@@ -47,14 +53,23 @@ describe("dates", () => {
   it("names periods", () => {
     expect(["2026-09", "2026-Q3", "2026-H1", "2026"].map((code) => vi.period(code))).toEqual([
       "T9/2026",
-      "Quý 3/2026",
-      "6T đầu 2026",
+      "Quý\u00a03/2026",
+      "6T\u00a0đầu\u00a02026",
       "2026",
     ]);
-    expect(en.period("2026-Q3")).toBe("Q3 2026");
+    expect(en.period("2026-Q3")).toBe("Q3\u00a02026");
   });
 });
 
 it("folds marks for searching", () => {
   expect(fold("Giải ngân vốn Đầu tư")).toBe("giai ngan von dau tu");
+});
+
+describe("search", () => {
+  it("finds every word typed, whatever marks, case and order", () => {
+    expect(holds("Phường Sài Gòn", "sai PHUONG")).toBe(true);
+    expect(holds("Đặc khu Côn Đảo", " dao ")).toBe(true);
+    expect(holds("Phường Sài Gòn", "saigon")).toBe(false);
+    expect(holds("Phường Sài Gòn", "")).toBe(true);
+  });
 });

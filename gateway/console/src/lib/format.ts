@@ -28,6 +28,14 @@ export function fold(text: string): string {
   return text.normalize("NFD").replace(/\p{M}/gu, "").replace(/đ/g, "d").replace(/Đ/g, "D").toLowerCase();
 }
 
+/** Whether a text holds every word that was typed, whatever marks and case. */
+export function holds(text: string, typed: string): boolean {
+  const folded = fold(text);
+  return fold(typed)
+    .split(/\s+/)
+    .every((word) => folded.includes(word));
+}
+
 export class Formats {
   readonly locale: string;
   readonly collator: Intl.Collator;
@@ -57,8 +65,8 @@ export class Formats {
 
   /** Never "0%" or "100%": nothing to come is certain. */
   probability(value: number): string {
-    if (value < 0.01) return "< 1%";
-    if (value > 0.99) return "> 99%";
+    if (value < 0.01) return "<\u00a01%";
+    if (value > 0.99) return ">\u00a099%";
     return `${Math.round(value * 100)}%`;
   }
 
@@ -97,8 +105,12 @@ export class Formats {
     return this.date(value);
   }
 
-  /** T9/2026, Quý 3/2026, 6T đầu 2026, 2026 */
+  /** T9/2026, Quý 3/2026, 6T đầu 2026, 2026; never broken across lines. */
   period(code: string | undefined): string {
+    return this.#period(code).replaceAll(" ", "\u00a0");
+  }
+
+  #period(code: string | undefined): string {
     const period = code ? parsePeriod(code) : undefined;
     if (!period) return code ?? "";
     const { year, perYear, part } = period;

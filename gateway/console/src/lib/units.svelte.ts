@@ -31,11 +31,17 @@ class Units {
     return unit ? i18n.name(unit) : "…";
   }
 
-  /** Units that have departments' or wards' work, sorted by kind and name, for choosing. */
-  get choices(): Unit[] {
+  /** Units that have departments' or wards' work, by kind and name, for choosing. */
+  choices(which: (unit: Unit) => boolean = () => true): { id: string; name: string }[] {
     return this.all
-      .filter((unit) => unit.kind !== UnitKind.COUNTRY)
-      .sort((a, b) => a.kind - b.kind || i18n.f.collator.compare(i18n.name(a), i18n.name(b)));
+      .filter((unit) => unit.kind !== UnitKind.COUNTRY && which(unit))
+      .map((unit) => ({ id: unit.id, name: i18n.name(unit) }))
+      .sort((a, b) => this.compare(a.id, b.id));
+  }
+
+  /** By kind and name. */
+  compare(a: string, b: string): number {
+    return (this.get(a)?.kind ?? 0) - (this.get(b)?.kind ?? 0) || i18n.f.collator.compare(this.name(a), this.name(b));
   }
 
   /** The unit and all below it. */
@@ -53,6 +59,21 @@ class Units {
     const held = new Set(session.profile?.grants.map((grant) => grant.unitId));
     for (let at = id; at; at = this.#byId.get(at)?.parentId ?? "") if (held.has(at)) return true;
     return false;
+  }
+
+  /** Whether the person may see something of the unit: a grant covers it, or fields across the city. */
+  visible(unit: Unit): boolean {
+    return this.covered(unit.id) || session.profile?.grants.some((grant) => grant.fieldCodes.length > 0) === true;
+  }
+
+  /** Whether the unit may deal with something the person sees: what concerns a ward may be with a department. */
+  dealing(unit: Unit): boolean {
+    return this.visible(unit) || (this.onlyLocal && !isLocal(unit));
+  }
+
+  /** Whether something the person sees may lie in the unit: what a department deals with may lie anywhere. */
+  placed(unit: Unit): boolean {
+    return isLocal(unit) && (this.visible(unit) || !this.onlyLocal);
   }
 
   /** Whether all grants are at wards, communes and special zones, so that nothing of the whole city is read. */

@@ -46,6 +46,8 @@ export const en: Messages = {
     missing: "There is no such page",
     missingHint: "The address may have changed. Start again from the risk board.",
     chunkFailed: "The screen could not be loaded. Check the connection and try again.",
+    find: "Type to search",
+    findNone: "Nothing matches",
     clearFilter: (name) => `Remove filter: ${name}`,
   },
   signIn: {
@@ -323,6 +325,7 @@ export const en: Messages = {
     keptHint: "Seen by all who may see this indicator. Results follow from the figures as they stand now.",
     open: "Open",
     remove: (name) => `Delete the scenario “${name}”`,
+    mine: "yours",
     over: "can no longer be told",
     moving: {
       units: { title: "Units that do better or worse than forecast", one: "Unit", add: "Add a unit" },

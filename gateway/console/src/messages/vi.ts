@@ -41,6 +41,8 @@ const vi = {
     missing: "Không có trang này",
     missingHint: "Địa chỉ có thể đã đổi. Hãy bắt đầu lại từ bảng cảnh báo.",
     chunkFailed: "Không tải được màn hình. Hãy kiểm tra kết nối rồi thử lại.",
+    find: "Gõ để tìm",
+    findNone: "Không có mục nào khớp",
     clearFilter: (name: string) => `Bỏ lọc: ${name}`,
   },
   signIn: {
@@ -141,8 +143,8 @@ const vi = {
     field: "Lĩnh vực",
     unit: "Đơn vị",
     level: "Cấp",
-    cityLevel: "Cấp thành phố",
-    allLevels: "Tất cả các cấp",
+    cityLevel: "Thành phố",
+    allLevels: "Tất cả",
     actual: "Thực hiện / kế hoạch",
     trend: (n: number) => `${n} kỳ gần nhất`,
     group: "Bộ chỉ tiêu",
@@ -320,6 +322,7 @@ const vi = {
     keptHint: "Ai xem được chỉ tiêu này cũng xem được. Kết quả tính theo số liệu hiện nay.",
     open: "Mở lại",
     remove: (name: string) => `Xóa kịch bản “${name}”`,
+    mine: "của bạn",
     over: "không còn tính được",
     moving: {
       units: { title: "Đơn vị làm hơn hoặc kém dự báo", one: "Đơn vị", add: "Thêm đơn vị" },
