@@ -27,7 +27,7 @@ REFORM = "2025-07-01"           # the two-tier government begins
 WARD_MERGER = "2025-01-01"      # 39 wards fewer
 LAST_YEAR = 2027                # made-up series end with it; a loader takes what is known by its own day
 LOCAL = timezone(timedelta(hours=7))
-MADE_UP = "illustrative: made up for the demonstration"
+MADE_UP = "minh họa: dựng cho bản trình diễn"
 
 
 def rows(path):
@@ -292,7 +292,54 @@ HCM.X4.03|process|THEMATIC|D-OFF|ratio|2|0|100
 """
 
 
-SOURCE_WORDS = {"general knowledge": "common practice", "proposal of this report": "proposed here", "derived from seed 002": "proposed here"}
+PROPOSED = "Đề xuất của bản trình diễn"
+EVIDENCE = {
+    "general knowledge": "Thông lệ thống kê",
+    "proposal of this report": PROPOSED,
+    "derived from seed 002": PROPOSED,
+    "seen: 1022 rule of 5 minutes (2020)": "Quy định chuyển phản ánh trong 5 phút của Tổng đài 1022 (2020)",
+    "seen: DTI 2024; HCMC unit DTI 2025": "Bộ chỉ số chuyển đổi số DTI 2024; DTI các đơn vị TP.HCM 2025",
+    "seen: Government Office task statistics": "Văn phòng Chính phủ, thống kê nhiệm vụ được giao",
+    "seen: HCMC 2020-25 targets": "Chỉ tiêu giai đoạn 2020-2025 của TP.HCM",
+    "seen: HCMC 2020-25 targets; NĐ 62/2024 calendar": "Chỉ tiêu giai đoạn 2020-2025 của TP.HCM; lịch phổ biến theo Nghị định 62/2024/NĐ-CP",
+    "seen: HCMC 2024-2025 reports": "Báo cáo kinh tế - xã hội TP.HCM 2024-2025",
+    "seen: HCMC 2025 (2.74 million billion)": "Báo cáo kinh tế - xã hội TP.HCM 2025 (2,74 triệu tỷ đồng)",
+    "seen: HCMC 2025 (260,000)": "Báo cáo kinh tế - xã hội TP.HCM 2025 (260.000)",
+    "seen: HCMC 2025 (8.16 billion USD)": "Báo cáo kinh tế - xã hội TP.HCM 2025 (8,16 tỷ USD)",
+    "seen: HCMC 2025 (above 2.149 million billion)": "Báo cáo kinh tế - xã hội TP.HCM 2025 (trên 2,149 triệu tỷ đồng)",
+    "seen: HCMC 2025 council debate (target missed)": "Kỳ họp HĐND TP.HCM 2025 (không đạt chỉ tiêu)",
+    "seen: HCMC 2025 report (59,750)": "Báo cáo kinh tế - xã hội TP.HCM 2025 (59.750)",
+    "seen: HCMC 2025-30 targets": "Chỉ tiêu giai đoạn 2025-2030 của TP.HCM",
+    "seen: HCMC 2025-30 targets (38-50%)": "Chỉ tiêu giai đoạn 2025-2030 của TP.HCM (38-50%)",
+    "seen: HCMC 2026 plan (7.5%)": "Kế hoạch 2026 của TP.HCM (7,5%)",
+    "seen: HCMC 2026 plan (9,800 USD)": "Kế hoạch 2026 của TP.HCM (9.800 USD)",
+    "seen: HCMC 2026 plan (about 30%)": "Kế hoạch 2026 của TP.HCM (khoảng 30%)",
+    "seen: HCMC 2026 plan (about 60%)": "Kế hoạch 2026 của TP.HCM (khoảng 60%)",
+    "seen: HCMC 2026 scenario (above 3%)": "Kịch bản tăng trưởng 2026 của TP.HCM (trên 3%)",
+    "seen: HCMC 8-month 2024": "Báo cáo kinh tế - xã hội TP.HCM 8 tháng 2024",
+    "seen: HCMC 9-month 2025 (465,048)": "Báo cáo kinh tế - xã hội TP.HCM 9 tháng 2025 (465.048)",
+    "seen: HCMC 9/2025 (13,400)": "Báo cáo của TP.HCM tháng 9/2025 (13.400)",
+    "seen: HCMC 9/2025 (93.77%)": "Báo cáo của TP.HCM tháng 9/2025 (93,77%)",
+    "seen: HCMC DDCI 2023": "Bộ chỉ số DDCI TP.HCM 2023",
+    "seen: HCMC H1 2025 (30.7% of city plan, 39.2% of PM plan)":
+        "Báo cáo kinh tế - xã hội TP.HCM 6 tháng đầu năm 2025 (30,7% kế hoạch thành phố giao, 39,2% kế hoạch Thủ tướng giao)",
+    "seen: HCMC H1 2025 (46,686)": "Báo cáo kinh tế - xã hội TP.HCM 6 tháng đầu năm 2025 (46.686)",
+    "seen: HCMC H1 2025 (7.49% against 6.56%)": "Báo cáo kinh tế - xã hội TP.HCM 6 tháng đầu năm 2025 (7,49% so với 6,56%)",
+    "seen: HCMC monthly reports": "Báo cáo kinh tế - xã hội hằng tháng của TP.HCM",
+    "seen: HCMC reports": "Báo cáo kinh tế - xã hội của TP.HCM",
+    "seen: HCMC targets (300)": "Chỉ tiêu của TP.HCM (300)",
+    "seen: NĐ 62/2024 and NĐ 13/2026 calendars": "Lịch phổ biến theo Nghị định 62/2024/NĐ-CP và 13/2026/NĐ-CP",
+    "seen: QĐ 05/2023 list": "Danh mục của Quyết định 05/2023/QĐ-TTg",
+    "seen: QĐ 05/2023 list (Hà Nam justice dept)": "Danh mục của Quyết định 05/2023/QĐ-TTg (theo Sở Tư pháp Hà Nam)",
+    "seen: QĐ 05/2023 list; HCMC 2020-25 targets (floor 1.4)":
+        "Danh mục của Quyết định 05/2023/QĐ-TTg; chỉ tiêu giai đoạn 2020-2025 của TP.HCM (tối thiểu 1,4)",
+    "seen: QĐ 05/2023 method note; HCMC 2025 8.03%": "Phương pháp tính theo Quyết định 05/2023/QĐ-TTg; TP.HCM 2025: 8,03%",
+    "seen: QĐ 766/QĐ-TTg": "Quyết định 766/QĐ-TTg",
+    "seen: QĐ 766/QĐ-TTg (18+20+22+22+18)": "Quyết định 766/QĐ-TTg (18+20+22+22+18)",
+    "seen: QĐ 766/QĐ-TTg group": "Nhóm chỉ số của Quyết định 766/QĐ-TTg",
+    "seen: QĐ 876/QĐ-BNV cited in a provincial decision": "Quyết định 876/QĐ-BNV, dẫn trong quyết định của một tỉnh",
+    "seen: press on HCMC PAPI 2020-21": "Báo chí về PAPI TP.HCM 2020-2021",
+}
 
 
 class Indicator:
@@ -323,11 +370,11 @@ def write_indicators(indicators):
     part = indicators[SHARE_OF[0]]
     share = (SHARE, "Tỷ trọng thu nội địa trong tổng thu ngân sách trên địa bàn", "Domestic share of state budget revenue in the area",
              part.domain_code, part.domain_vi, part.domain_en, "%", "%", "month", "up", "none", "", "yes", "ratio", "output", "SECTOR", "D-FIN", 2, 0, 100,
-             "proposed here", *SHARE_OF, "100")
+             PROPOSED, *SHARE_OF, "100")
     write("indicators.csv", "code,name_vi,name_en,field_code,field_vi,field_en,unit_vi,unit_code,frequency,direction,aggregation,"
           "weight,cumulative,ytd_rule,kind,groups,owner_key,decimals,min,max,source,numerator,denominator,factor", [share] +
           [(i.code, i.name_vi, i.name_en, i.domain_code, i.domain_vi, i.domain_en, i.unit_vi, i.unit_code, i.frequency, i.direction,
-            i.aggregation, i.weight, i.cumulative, i.rule, i.kind, i.groups, i.owner, i.decimals, i.low, i.high, SOURCE_WORDS.get(i.evidence, i.evidence.removeprefix("seen: ")), "", "", "")
+            i.aggregation, i.weight, i.cumulative, i.rule, i.kind, i.groups, i.owner, i.decimals, i.low, i.high, EVIDENCE[i.evidence], "", "", "")
            for i in indicators.values()])
 
 
@@ -350,13 +397,20 @@ PRINTED_TO_DATE = {     # running totals and published year-to-date rates
     ("public_investment_disbursed", "pct_of_plan"): ("HCM.04.04", 1, 0), ("public_investment", "pct_of_plan"): ("HCM.04.04", 1, 0),
     ("grdp", "yoy_pct"): ("HCM.05.01", 1, 0), ("iip", "yoy_pct"): ("HCM.09.01", 1, 100), ("on_time_rate", "level"): ("HCM.X2.02", 1, 0),
 }
-AREAS = {"HCMC(old)": "the city of before 1 July 2025", "HCMC(merged)": "the merged city"}
+OUTLETS = {"congthuong (mirror)": "congthuong.vn (bản đăng lại)", "elmit mirror of news": "elmit (đăng lại tin)", "baomoi": "Báo Mới",
+           "thuvienphapluat (BC 783/BC-CTK)": "Cục Thống kê TP.HCM, Báo cáo 783/BC-CTK (thuvienphapluat.vn)"}
+AREAS = {"HCMC(old)": "TP.HCM trước 01/7/2025", "HCMC(merged)": "TP.HCM sau sáp nhập"}
 
 
 def period_end(code):
     year = int(code[:4])
     month = {"": 12, "H": int(code[-1] or 0) * 6, "Q": int(code[-1] or 0) * 3}.get(code[5:6]) or int(code[5:7])
     return date(year + month // 12, month % 12 + 1, 1) - timedelta(days=1)
+
+
+def day_vi(printed):
+    """"2024-01-31" as people write it; a month or a year alone too."""
+    return "/".join(reversed(printed.split("-")))
 
 
 def known(printed):
@@ -415,11 +469,11 @@ def printed_observations(sources, indicators):
             left["year-to-date amount, or a date inside a month" if level else "a period's own rate where the rate to date is kept, or a date inside a month"] += 1
             continue
         when = known(f["published"])
-        source = f"{f['outlet']}, {f['published']}; area: {AREAS[f['area_basis']]}"
+        source = f"{OUTLETS.get(f['outlet'], f['outlet'])}, {day_vi(f['published'])}; phạm vi: {AREAS[f['area_basis']]}"
         if f["measure"] == "level_text":
-            source += "; printed as 'more than'"
+            source += "; báo ghi 'hơn'"
         if ".." in f["period"] and len(f["period"].split("..")[1]) > 7:
-            source += f"; printed for {f['period'].replace('..', ' to ')}"
+            source += f"; số của kỳ {' - '.join(map(day_vi, f['period'].split('..')))}"
         value = indicators[code].text(float(f["value"]) * factor + offset)
         out.append((code, CITY, period, printed_vintage(period, when), value, when, source, 0))
     # The same figure printed again later is no revision; of two printed on one day the later line stands.
@@ -442,6 +496,7 @@ def national_observations(sources, indicators):
     """Series of the national data portal in its two snapshots; the second is kept where it is new or differs."""
     wanted = {("TXG_FOB_USD", "M"), ("NGDP_PA_XDC", "Q"), ("NGDP_R_PA_XDC", "Q"), ("LP_PE_NUM", "A"), ("NGDPVA_R_ISIC4_A_XDC", "A")}
     snapshots = {"2024-11": "2024-11-13T02:00:00Z", "2025-06": "2025-06-30T02:00:00Z"}
+    offices = {"2024-11": "Tổng cục Thống kê", "2025-06": "Cục Thống kê, Bộ Tài chính"}
     data = defaultdict(dict)
     for r in rows(sources / "indicators/vietnam_national_vintages.csv.gz"):
         if (r["indicator"], r["freq"]) in wanted:
@@ -475,8 +530,8 @@ def national_observations(sources, indicators):
             value = f"{by[vintage]:.{indicators[code].decimals}f}"
             if value != last:
                 round_ = "official" if period_end(period).year < 2023 else "preliminary"
-                how = "computed from " if series in ("NGDP_R_PA_XDC", "NGDPVA_R_ISIC4_A_XDC") else ""
-                out.append((code, NATION, period, round_, value, snapshots[vintage], f"national data portal, {how}{series}, snapshot {vintage}; area: whole country", 0))
+                how = "tính từ " if series in ("NGDP_R_PA_XDC", "NGDPVA_R_ISIC4_A_XDC") else ""
+                out.append((code, NATION, period, round_, value, snapshots[vintage], f"{offices[vintage]}, Trang số liệu tóm tắt quốc gia (NSDP), {how}{series}, bản {day_vi(vintage)}; phạm vi: cả nước", 0))
             last = value
     return out
 
@@ -698,7 +753,7 @@ def month_after(end):
 
 def made_up_observations(indicators, printed):
     """The city's history from 2021 on. A printed rate stands; a printed amount is of the old area and is followed by a back-cast."""
-    rates_printed = {o[:3] for o in printed if indicators[o[0]].rule in ("published", "ratio") or "merged" in o[6]}
+    rates_printed = {o[:3] for o in printed if indicators[o[0]].rule in ("published", "ratio") or AREAS["HCMC(merged)"] in o[6]}
     out, off = [], holidays()
     for i in indicators.values():
         r = rng("rounds", i.code)
@@ -708,7 +763,7 @@ def made_up_observations(indicators, printed):
 
         if i.frequency == "year":
             for period, v in zip(map(str, YEARS), YEARLY[i.code]):
-                source = f"{MADE_UP}, yearly figure of the merged city" + (", carried back" if period < "2025" else "")
+                source = f"{MADE_UP}, số năm của TP.HCM sau sáp nhập" + (", tính ngược về trước" if period < "2025" else "")
                 add(period, "preliminary", v * (1 + r.gauss(0, 0.004)), reporting(i, CITY, period, False, off), source)
                 add(period, "official", v, after(period, DAYS_TO_OFFICIAL), source)
             continue
@@ -716,7 +771,7 @@ def made_up_observations(indicators, printed):
             period = period_code(i.frequency, y, m)
             if (y, m) < STARTS.get(i.code, (2021, 1)) or period in GAPS.get(i.code, ()) or (i.code, CITY, period) in rates_printed:
                 continue
-            source = f"{MADE_UP}, trend, season and noise scaled to published totals; area: the merged city" + (", carried back" if (y, m) < (2025, 7) else "")
+            source = f"{MADE_UP}, xu thế, mùa vụ và dao động theo tổng số đã công bố; phạm vi: TP.HCM sau sáp nhập" + (", tính ngược về trước" if (y, m) < (2025, 7) else "")
             size, closer = 0.15 if i.rule == "published" else abs(value) * 0.012, value
             reported = reporting(i, CITY, period, i.code in LATE, off)
             if y < 2025:
@@ -755,7 +810,7 @@ def ward_observations(indicators, wards):
         late = set(rng("late", code).sample(others, WARD_LATE[code]))
         for ward in sorted(wards):
             for (y, m), value in ward_history(i, ward).items():
-                period, source = period_code("month", y, m), f"{MADE_UP}, rate of the year so far"
+                period, source = period_code("month", y, m), f"{MADE_UP}, tỷ lệ lũy kế từ đầu năm"
                 out.append((code, ward, period, "preliminary", i.text(value), reporting(i, ward, period, ward in late, off), source, 1))
                 if m == 12:
                     out.append((code, ward, period, "official", i.text(value), after(period, DAYS_TO_OFFICIAL), source, 1))
@@ -789,7 +844,7 @@ def ward_flows(city, wards):
         if code in WARD_FLOWS and unit == CITY and period >= "2025-07":
             month = {w: share * math.exp(rng("flow", code, w, period).gauss(0, 0.2)) for w, share in ward_shares(code, wards).items()}
             for ward, part in divide(int(value), month).items():
-                out.append((code, ward, period, vintage, str(part), when, f"{MADE_UP}, the ward's part of the city's figure", 1))
+                out.append((code, ward, period, vintage, str(part), when, f"{MADE_UP}, phần của phường, xã trong số toàn thành phố", 1))
     return out
 
 
@@ -856,8 +911,8 @@ YEARLY_PLANS = {        # 2026, 2027
     "HCM.X3.03": (90, 91), "HCM.X3.04": (44.5, 45.5),
 }
 # Named in the city's plan for 2026 as published
-PRINTED_PLANS = {"HCM.05.01": "above 10 %", "HCM.02.04": "7.5 %", "HCM.04.02": "about 30 %", "HCM.05.04": "9,800 USD", "HCM.05.05": "about 60 %",
-                 "HCM.05.06": "about 30 %", "HCM.08.01": "scenario: above 3 %"}
+PRINTED_PLANS = {"HCM.05.01": "trên 10%", "HCM.02.04": "7,5%", "HCM.04.02": "khoảng 30%", "HCM.05.04": "9.800 USD", "HCM.05.05": "khoảng 60%",
+                 "HCM.05.06": "khoảng 30%", "HCM.08.01": "kịch bản trên 3%"}
 # A second author, or a stretch, relative to the city's base target: indicator, author, kind, factor
 MORE_PLANS = [("HCM.04.03", "government", "base", 0.86), ("HCM.06.01", "government", "base", 0.95), ("HCM.06.02", "government", "base", 0.95),
               ("HCM.06.03", "government", "base", 0.97), ("HCM.10.02", "government", "base", 0.97), ("HCM.X1.01", "government", "base", 0.985),
@@ -886,36 +941,36 @@ def round_target(value, digits):
 
 def targets(indicators, wards):
     out = [
-        ("HCM.05.01", CITY, "2024", "city", "base", "ge", "7.50", "", "congthuong.vn, 2024-01: 7.5 to 8 %, lower end; area: the city of before 1 July 2025", 0),
-        ("HCM.05.01", CITY, "2024", "city", "stretch", "ge", "8.00", "", "congthuong.vn, 2024-01: 7.5 to 8 %, upper end; area: the city of before 1 July 2025", 0),
-        ("HCM.04.03", CITY, "2023", "city", "base", "ge", "68634", "", "thanhnien.vn, 2024-01: capital assigned for the year; area: the city of before 1 July 2025", 0),
-        ("HCM.02.01", CITY, "2024", "city", "base", "ge", "140000", "", "khoahocphothong.vn, 2024-09-04; area: the city of before 1 July 2025", 0),
+        ("HCM.05.01", CITY, "2024", "city", "base", "ge", "7.50", "", "congthuong.vn, 01/2024: 7,5-8%, cận dưới; phạm vi: TP.HCM trước 01/7/2025", 0),
+        ("HCM.05.01", CITY, "2024", "city", "stretch", "ge", "8.00", "", "congthuong.vn, 01/2024: 7,5-8%, cận trên; phạm vi: TP.HCM trước 01/7/2025", 0),
+        ("HCM.04.03", CITY, "2023", "city", "base", "ge", "68634", "", "thanhnien.vn, 01/2024: vốn giao cả năm; phạm vi: TP.HCM trước 01/7/2025", 0),
+        ("HCM.02.01", CITY, "2024", "city", "base", "ge", "140000", "", "khoahocphothong.vn, 04/09/2024; phạm vi: TP.HCM trước 01/7/2025", 0),
     ]
     base = {key: (low, high) for key, (low, high, _) in plans().items()}
     base.update({(code, year): (v, None) for code, values in YEARLY_PLANS.items() for year, v in zip((2026, 2027), values)})
     comparators = {"up": "ge", "down": "le", "range": "range"}
     for (code, year), (low, high) in sorted(base.items()):
         i, printed = indicators[code], PRINTED_PLANS.get(code) if year == 2026 else None
-        source = f"the city's plan for 2026 as published: {printed}" if printed else MADE_UP
+        source = f"Kế hoạch 2026 của TP.HCM đã công bố: {printed}" if printed else MADE_UP
         out.append((code, CITY, str(year), "city", "base", comparators[i.direction], i.text(low), i.text(high) if high else "", source, 0 if printed else 1))
     for year in (2026, 2027):
         for code, author, kind, factor in MORE_PLANS:
             value = indicators[code].text(round_target(base[code, year][0] * factor, 3))
             out.append((code, CITY, str(year), author, kind, comparators[indicators[code].direction], value, "", MADE_UP, 1))
         of = [base[code, year][0] for code in SHARE_OF]
-        out.append((SHARE, CITY, str(year), "city", "base", "ge", f"{of[0] / of[1] * 100:.2f}", "", f"{MADE_UP}, as the plans for its parts say", 1))
+        out.append((SHARE, CITY, str(year), "city", "base", "ge", f"{of[0] / of[1] * 100:.2f}", "", f"{MADE_UP}, suy từ kế hoạch của các thành phần", 1))
     for code, values in WARD_PLANS.items():
         for year, wanted in zip((2026, 2027), values):
             for ward in sorted(wards):
-                out.append((code, ward, str(year), "city", "base", "ge", f"{wanted:.2f}", "", f"{MADE_UP}, one value for every ward", 1))
+                out.append((code, ward, str(year), "city", "base", "ge", f"{wanted:.2f}", "", f"{MADE_UP}, một mức cho mọi phường, xã", 1))
             for ward in rng("own", code).sample(sorted(wards), 12):
-                out.append((code, ward, str(year), "unit", "stretch", "ge", f"{wanted + 1:.2f}", "", f"{MADE_UP}, registered by the ward", 1))
+                out.append((code, ward, str(year), "unit", "stretch", "ge", f"{wanted + 1:.2f}", "", f"{MADE_UP}, phường, xã tự đăng ký", 1))
     for code in WARD_FLOWS:
         for year in (2026, 2027):
             plan, i = base[code, year][0], indicators[code]
             parts = {w: share * math.exp(rng("plan", code, w, year).gauss(0, 0.1)) for w, share in ward_shares(code, wards).items()}
             for ward, part in divide(int(plan), parts).items():
-                out.append((code, ward, str(year), "city", "base", comparators[i.direction], str(part), "", f"{MADE_UP}, the ward's part of the city's plan", 1))
+                out.append((code, ward, str(year), "city", "base", comparators[i.direction], str(part), "", f"{MADE_UP}, phần của phường, xã trong kế hoạch thành phố", 1))
     return out
 
 

@@ -114,7 +114,7 @@ async fn figures(rest: &Http, world: &World) {
             let source = figure["source"].as_str().unwrap();
             assert!(!source.is_empty(), "a figure without a source: {figure}");
             if figure["illustrative"] == true {
-                assert!(source.starts_with("illustrative"), "{figure}");
+                assert!(source.starts_with("minh họa"), "{figure}");
                 made_up += 1;
             } else {
                 printed += 1;
