@@ -109,11 +109,9 @@ fn of_total(series: &Series, total: Total, value: f64) -> Anomaly {
         return found;
     }
     let factors = FACTORS.map(|factor| (Suspicion::Factor(factor), value / factor));
-    let mut meant = vec![(Suspicion::Sign, -value)];
     // With totals missing in between, what all the periods since added is not told.
-    if total.back == 1.0 {
-        meant.insert(0, (Suspicion::NotCumulative, total.value + value));
-    }
+    let added = (total.back == 1.0).then_some((Suspicion::NotCumulative, total.value + value));
+    let meant = added.into_iter().chain([(Suspicion::Sign, -value)]);
     let believed = factors.into_iter().chain(meant);
     let mut believed = believed.filter(|(_, meant)| judge(*meant).suspicion.is_none());
     let (suspicion, suggested) = match believed.next() {
