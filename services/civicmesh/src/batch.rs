@@ -3,7 +3,7 @@
 
 use std::{
     fmt,
-    fs::{File, Permissions},
+    fs::{self, File, Permissions},
     io::{self, BufRead, BufReader, Read, Write},
     os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
@@ -228,7 +228,8 @@ fn in_words(error: &csv::Error, columns: &csv::StringRecord) -> anyhow::Error {
 /// Where answers go: a file that takes its place when it is whole, or a pipe or device as it is.
 struct Output {
     path: PathBuf,
-    whole: Option<NamedTempFile>,
+    /// With the place it takes.
+    whole: Option<(NamedTempFile, PathBuf)>,
 }
 
 impl Output {
@@ -240,11 +241,17 @@ impl Output {
             "--output {}: must be another file than --input",
             path.display()
         );
-        let is_file = known.is_none_or(|known| known.is_file());
-        let folder = path
-            .parent()
-            .filter(|folder| !folder.as_os_str().is_empty());
-        let whole = is_file.then(|| NamedTempFile::new_in(folder.unwrap_or(Path::new("."))));
+        // Asked of what a link leads to: also of a pipe, which has no path.
+        let is_file = fs::metadata(&path).map_or(true, |known| known.is_file());
+        let whole = is_file.then(|| {
+            let place = known.unwrap_or_else(|| path.clone());
+            let folder = place.parent().filter(|one| !one.as_os_str().is_empty());
+            // As readable as any new file, not as private as a temporary one.
+            let file = tempfile::Builder::new()
+                .permissions(Permissions::from_mode(0o666))
+                .tempfile_in(folder.unwrap_or(Path::new(".")))?;
+            io::Result::Ok((file, place))
+        });
         let whole = whole.transpose();
         Ok(Self {
             whole: whole.with_context(|| format!("--output {}", path.display()))?,
@@ -254,7 +261,7 @@ impl Output {
 
     fn sink(&self) -> anyhow::Result<Sink> {
         let file = match &self.whole {
-            Some(whole) => whole.reopen(),
+            Some((whole, _)) => whole.reopen(),
             None => File::create(&self.path),
         };
         let file = file.with_context(|| self.to_string())?;
@@ -267,17 +274,10 @@ impl Output {
     }
 
     fn keep(self) -> anyhow::Result<()> {
-        let place = self.to_string();
-        let Some(whole) = self.whole else {
-            return Ok(());
-        };
-        // As readable as any new file, not as private as a temporary one.
-        let permissions = Permissions::from_mode(0o644);
-        whole
-            .as_file()
-            .set_permissions(permissions)
-            .with_context(|| place.clone())?;
-        whole.persist(&self.path).with_context(|| place)?;
+        let told = self.to_string();
+        if let Some((whole, place)) = self.whole {
+            whole.persist(place).context(told)?;
+        }
         Ok(())
     }
 }
@@ -345,6 +345,8 @@ fn series(
 
 #[cfg(test)]
 mod tests {
+    use std::os::{fd::AsRawFd, unix::fs::symlink};
+
     use super::*;
 
     fn run(
@@ -473,5 +475,34 @@ mod tests {
         };
         forecast(&device).unwrap();
         assert!(!Path::new("/dev/null").is_file());
+    }
+
+    #[test]
+    fn links_stay_and_lead_to_what_is_written() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name);
+        fs::write(path("in.csv"), "series_id,m,h,values\na,12,2,1 2 3 4 5 6\n").unwrap();
+        let answer = |output: &str| {
+            forecast(&Tables {
+                input: path("in.csv"),
+                output: path(output),
+            })
+            .unwrap();
+            assert!(path(output).is_symlink());
+        };
+        fs::write(path("out.csv"), "as before").unwrap();
+        symlink("out.csv", path("file")).unwrap();
+        answer("file");
+        let text = fs::read_to_string(path("out.csv")).unwrap();
+        assert_eq!(text.lines().count(), 3);
+
+        let (mut reader, writer) = io::pipe().unwrap();
+        let place = format!("/proc/self/fd/{}", writer.as_raw_fd());
+        symlink(place, path("pipe")).unwrap();
+        answer("pipe");
+        drop(writer);
+        let mut piped = String::new();
+        reader.read_to_string(&mut piped).unwrap();
+        assert_eq!(piped, text);
     }
 }
