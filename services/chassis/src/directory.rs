@@ -62,7 +62,13 @@ impl Unit {
     /// Whether it exists on this day.
     #[must_use]
     pub fn is_valid_on(&self, date: NaiveDate) -> bool {
-        self.valid_from <= date && self.valid_to.is_none_or(|last| date <= last)
+        self.valid_from <= date && !self.has_ended_by(date)
+    }
+
+    /// Whether its last day lies before this one.
+    #[must_use]
+    pub fn has_ended_by(&self, date: NaiveDate) -> bool {
+        self.valid_to.is_some_and(|last| last < date)
     }
 
     /// Its name in the caller's language.

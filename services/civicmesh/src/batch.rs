@@ -2,6 +2,7 @@
 //! answered and written at a time.
 
 use std::{
+    collections::HashSet,
     fmt,
     fs::{self, File, Permissions},
     io::{self, BufRead, BufReader, Read, Write},
@@ -68,7 +69,11 @@ struct Report {
 pub fn forecast(tables: &Tables) -> anyhow::Result<()> {
     let header = "series_id,h,mean,lo95,hi95,prob_meet_plan";
     let columns = ["series_id", "m", "h", "values"];
+    let mut known = HashSet::new();
     each(tables, &columns, header, |question: Question, out| {
+        let id = &question.series_id;
+        ensure!(!id.is_empty(), "series_id: must not be empty");
+        ensure!(known.insert(id.clone()), "series_id: {id} is there before");
         let values = values(&question.values)?;
         ensure!(
             (1..=FARTHEST).contains(&question.h),
@@ -87,9 +92,12 @@ pub fn forecast(tables: &Tables) -> anyhow::Result<()> {
                     known <= values.len().min(question.m),
                     "plan_k: must be at most m and the number of values"
                 );
+                ensure!(target.is_finite(), "plan_target: must be a number");
                 let observed = &values[values.len() - known..];
                 let year = model::outturn(Rule::Sum, question.m, observed, &forecast.paths).ok();
-                year.map(|year| model::probability(&year, Target::AtLeast(target)))
+                let words = question.values.split_ascii_whitespace();
+                let places = words.map(model::places).max().unwrap_or_default();
+                year.map(|year| model::probability(&year.rounded(places), Target::AtLeast(target)))
             }
             _ => None,
         };
@@ -177,7 +185,7 @@ fn each<T: DeserializeOwned>(
     tables: &Tables,
     columns: &[&str],
     header: &str,
-    answer: impl Fn(T, &mut Writer) -> anyhow::Result<()>,
+    mut answer: impl FnMut(T, &mut Writer) -> anyhow::Result<()>,
 ) -> anyhow::Result<()> {
     let input = tables.input.display();
     let mut reader = csv::Reader::from_reader(open(&tables.input)?);
@@ -391,6 +399,22 @@ mod tests {
     }
 
     #[test]
+    fn plans_are_held_against_what_will_be_reported() {
+        let sevens = ["7"; 36].join(" ");
+        let dimes = ["0.1"; 36].join(" ");
+        let head = "series_id,m,h,plan_k,plan_target,values";
+        let input =
+            format!("{head}\na,12,1,6,84,{sevens}\nb,12,1,6,84.1,{sevens}\nc,12,1,6,1.2,{dimes}\n");
+        let answer = run(forecast, "in.csv", &input).unwrap();
+        let chance = |line: &str| line.rsplit(',').next().unwrap().parse::<f64>().unwrap();
+        let chances: Vec<f64> = answer.lines().skip(1).map(chance).collect();
+        assert!(
+            chances[0] > 0.99 && chances[1] < 0.01 && chances[2] > 0.99,
+            "{chances:?}"
+        );
+    }
+
+    #[test]
     fn a_value_in_another_unit_is_flagged() {
         let history: Vec<String> = (0..48).map(|at| (100 + at * 7 % 11).to_string()).collect();
         let history = history.join(" ");
@@ -420,7 +444,10 @@ mod tests {
             ("a,12,0,,,,,1 2 3", "h: must be 1 to 120"),
             ("a,12,3,2020-13,,,,1 2 3", "is no month"),
             ("a,12,3,,,9,5,1 2 3", "plan_k: must be at most"),
+            ("a,12,3,,,2,inf,1 2 3", "plan_target: must be a number"),
             ("a,many,3,,,,,1 2 3", "m: invalid digit"),
+            (",12,3,,,,,1 2 3", "series_id: must not be empty"),
+            ("ok,12,3,,,,,1 2 3", "series_id: ok is there before"),
             ("a,12", "found record with 2 fields"),
         ] {
             let good = "ok,1,1,,,,,1 2 3 4 5\n";

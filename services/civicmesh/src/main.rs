@@ -29,8 +29,15 @@ enum Command {
     /// Loads the demonstration city into a running mesh, as the client `civicmesh`; a repeat adds nothing
     Demo(Box<Wrapped<chassis::Config>>),
     /// Forecasts the series of a table, without a mesh
+    ///
+    /// The table has the columns series_id, m (12, 4, 2 or 1 periods a year), h (1 to 120 periods ahead) and values (oldest
+    /// first, blanks between, NA for gaps), and may have start (the first month, such as 2020-08), plan_k and plan_target:
+    /// how many of the last values belong to the plan's year, and what its sum must reach.
     Forecast(civicmesh::batch::Tables),
     /// Screens newly reported values of a table for errors, without a mesh
+    ///
+    /// The table has the columns series_id, m (12, 4, 2 or 1 periods a year), history (oldest first, blanks between, NA for
+    /// gaps) and reported, the value to screen, and may have start (the first month, such as 2020-08).
     Screen(civicmesh::batch::Tables),
 }
 

@@ -34,8 +34,11 @@ pub struct Basis {
     /// Drives the sample paths: the same for a series wherever and whenever it is assessed, so that its probability
     /// changes only when its figures do.
     pub seed: u64,
-    /// Since when its figures are reported here, so that they can be late; never for the whole country's.
+    /// Since when its figures are reported here, so that they can be late; never for the whole country's, nor for those of
+    /// a unit that ended.
     pub reported_since: Option<NaiveDate>,
+    /// Whether the unit is no more, so that nothing comes.
+    pub has_ended: bool,
     /// Its targets.
     pub targets: Vec<Target>,
     /// The best known figures, oldest first.
@@ -64,6 +67,7 @@ impl Basis {
         };
         Self {
             reported_since: None,
+            has_ended: false,
             before: Vec::new(),
             excess: None,
             history: self.history.iter().filter(was_known).cloned().collect(),
@@ -220,6 +224,9 @@ pub fn look_ahead(
     terms: &Terms,
 ) -> Result<Outlook, NoForecastReason> {
     let frequency = basis.indicator.frequency();
+    if basis.has_ended {
+        return Err(NoForecastReason::UnitEnded);
+    }
     if frequency == Frequency::Year {
         return Err(NoForecastReason::Annual);
     }
@@ -400,7 +407,10 @@ fn recent(
 
 #[cfg(test)]
 mod tests {
+    use proto::{forecasting::v1::RiskStatus, indicators::v1::Comparator};
+
     use super::*;
+    use crate::timeline;
 
     fn terms(today: &str) -> Terms {
         Terms {
@@ -412,6 +422,76 @@ mod tests {
                 margin: 0.02,
             },
             thresholds_version: 1,
+        }
+    }
+
+    fn basis(history: Vec<Observation>) -> Basis {
+        Basis {
+            indicator: Indicator::default(),
+            unit_id: Uuid::nil(),
+            seed: 1,
+            reported_since: None,
+            has_ended: false,
+            targets: Vec::new(),
+            history,
+            before: Vec::new(),
+            seasons: Vec::new(),
+            excess: None,
+            moved: Vec::new(),
+            supposed: 0,
+            parts: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn what_never_changes_and_what_is_at_its_limit_keeps_its_plan() {
+        use Comparator::{AtLeast, AtMost};
+        use RiskStatus::{Green, Orange, Red};
+        type Value<'a> = &'a dyn Fn(usize) -> f64;
+        let full = |month: usize| [100.0, 99.97, 100.0, 99.92][month % 4];
+        let most = |month: usize| if month % 9 == 4 { 99.9 } else { 100.0 };
+        let rates: [(Value<'_>, Comparator, &str, RiskStatus); 6] = [
+            (&|_| 100.0, AtLeast, "100", Green),
+            (&|_| 100.0, AtMost, "99.9", Red),
+            (&|_| 0.0, AtMost, "0", Green),
+            (&|_| 95.0, AtLeast, "95.0", Green),
+            (&full, AtLeast, "99.90", Green),
+            (&most, AtLeast, "100", Orange),
+        ];
+        let counts: [(Value<'_>, Comparator, &str, RiskStatus); 3] = [
+            (&|_| 0.0, AtMost, "0", Green),
+            (&|_| 7.0, AtLeast, "84", Green),
+            (&|_| 7.0, AtLeast, "85", Red),
+        ];
+        let rates = rates.map(|case| ("%", YearRule::Last, case));
+        let counts = counts.map(|case| ("case", YearRule::Sum, case));
+        let cases = rates.into_iter().chain(counts);
+        for (measure, rule, (value, comparator, plan, expected)) in cases {
+            let values: Vec<Option<f64>> = (0..34).map(|month| Some(value(month))).collect();
+            let mut basis = basis(timeline::tests::history("2024-01", &values));
+            measure.clone_into(&mut basis.indicator.measure_code);
+            "0".clone_into(&mut basis.indicator.minimum);
+            "100".clone_into(&mut basis.indicator.maximum);
+            basis.indicator.set_frequency(Frequency::Month);
+            basis.indicator.set_year_rule(rule);
+            let mut target = Target {
+                period: Some("2026".parse::<Period>().unwrap().into()),
+                value: plan.to_owned(),
+                ..Default::default()
+            };
+            target.set_comparator(comparator);
+            target.set_kind(TargetKind::Base);
+            basis.targets = vec![target];
+            let assessed = assess(&basis, &terms("2026-11-03"));
+            let found = assessed.item.assessment.unwrap();
+            assert_eq!(found.status(), expected, "{measure} {plan}: {found:?}");
+            for point in &assessed.forecast.points {
+                let ends = [&point.low95, &point.mean, &point.high95].map(|x| x.parse().unwrap());
+                assert!(
+                    ends.is_sorted() && 0.0 <= ends[0] && ends[2] <= 100.0,
+                    "{point:?}"
+                );
+            }
         }
     }
 
@@ -445,24 +525,11 @@ mod tests {
             value: value.to_owned(),
             ..Default::default()
         };
-        let mut basis = Basis {
-            indicator: Indicator::default(),
-            unit_id: Uuid::nil(),
-            seed: 1,
-            reported_since: None,
-            targets: Vec::new(),
-            history: vec![
-                figure("2025-12", "7"),
-                figure("2026-01", "0.1"),
-                figure("2026-02", "0.2"),
-            ],
-            before: Vec::new(),
-            seasons: Vec::new(),
-            excess: None,
-            moved: Vec::new(),
-            supposed: 0,
-            parts: Vec::new(),
-        };
+        let mut basis = basis(vec![
+            figure("2025-12", "7"),
+            figure("2026-01", "0.1"),
+            figure("2026-02", "0.2"),
+        ]);
         basis.indicator.set_year_rule(YearRule::Sum);
         assert_eq!(year_to_date(&basis), "0.3");
         basis.indicator.set_year_rule(YearRule::Last);

@@ -1,7 +1,7 @@
 //! How unusual a value would be as the next one of a series.
 
 use chassis::language::Language::{self, En, Vi};
-use proto::{forecasting::v1 as pb, period::Period};
+use proto::{forecasting::v1 as pb, indicators::v1::YearRule, period::Period};
 
 use crate::{
     explain::written,
@@ -26,18 +26,25 @@ pub fn check(forecast: &pb::Forecast, period: Period, value: f64) -> pb::CheckVa
     let known = timeline.and_then(|timeline| {
         let series = timeline.question(&indicator, period).ok()?;
         let is_total = timeline.is_total(&indicator) && period.number() > 1;
-        Some((series, is_total.then(|| Total::before(&timeline, period))))
+        let total = is_total.then(|| Total::before(&timeline, period));
+        Some((series, total, timeline.places().max(decimals)))
     });
-    let Some((series, total)) = known else {
+    let Some((series, total, places)) = known else {
         return pb::CheckValueResponse::default();
-    };
-    let mut anomaly = match total {
-        Some(total) => of_total(&series, total, value),
-        None => model::anomaly(&series, value, SEED),
     };
     let limit = |text: &str, open| text.parse().unwrap_or(open);
     let low: f64 = limit(&indicator.minimum, f64::NEG_INFINITY);
     let high: f64 = limit(&indicator.maximum, f64::INFINITY);
+    let can_be = |meant: &f64| {
+        // In a coarser unit it has more digits than are reported; but something must be left.
+        let written = decimal(*meant, places).parse();
+        let is_near = |written: f64| (written - meant).abs() <= 0.01 * meant.abs();
+        (low..=high).contains(meant) && written.is_ok_and(is_near)
+    };
+    let mut anomaly = match total {
+        Some(total) => of_total(&series, total, value, can_be),
+        None => of_period(&series, value, can_be, indicator.year_rule()),
+    };
     let range = &mut anomaly.interval95;
     (range.low, range.high) = (range.low.max(low).min(high), range.high.min(high).max(low));
     let write = |language, value| written(language, &decimal(value, decimals));
@@ -69,6 +76,28 @@ pub fn check(forecast: &pb::Forecast, period: Period, value: f64) -> pb::CheckVa
     }
 }
 
+/// Holds a period's own value against those before it. What cannot be meant, or would be unusual itself, is no
+/// explanation.
+fn of_period(
+    series: &Series,
+    value: f64,
+    can_be: impl Fn(&f64) -> bool,
+    rule: YearRule,
+) -> Anomaly {
+    let mut found = model::anomaly(series, value, SEED);
+    let is_usual = |meant: &f64| model::anomaly(series, *meant, SEED).suspicion.is_none();
+    let is_explained = match (found.suspicion, found.suggested) {
+        (Some(Suspicion::Cumulative), _) if rule != YearRule::Sum => false,
+        (_, Some(meant)) => can_be(&meant) && is_usual(&meant),
+        _ => true,
+    };
+    if !is_explained {
+        found.suspicion = Some(Suspicion::Shift);
+        found.suggested = None;
+    }
+    found
+}
+
 /// The last running total of the year before a period.
 #[derive(Clone, Copy)]
 struct Total {
@@ -90,7 +119,7 @@ impl Total {
 }
 
 /// Holds a running total against the one before it: what it adds, on the average of the periods since, should be as usual.
-fn of_total(series: &Series, total: Total, value: f64) -> Anomaly {
+fn of_total(series: &Series, total: Total, value: f64, can_be: impl Fn(&f64) -> bool) -> Anomaly {
     let judge = |value: f64| model::anomaly(series, (value - total.value) / total.back, SEED);
     let mut found = judge(value);
     let range = &mut found.interval95;
@@ -113,10 +142,11 @@ fn of_total(series: &Series, total: Total, value: f64) -> Anomaly {
     let added = (total.back == 1.0).then_some((Suspicion::NotCumulative, total.value + value));
     let meant = added.into_iter().chain([(Suspicion::Sign, -value)]);
     let believed = factors.into_iter().chain(meant);
-    let mut believed = believed.filter(|(_, meant)| judge(*meant).suspicion.is_none());
+    let is_usual = |meant: f64| judge(meant).suspicion.is_none();
+    let mut believed = believed.filter(|(_, meant)| can_be(meant) && is_usual(*meant));
     let (suspicion, suggested) = match believed.next() {
+        _ if value == total.value => (Suspicion::RepeatsLastPeriod, None),
         Some((suspicion, meant)) => (suspicion, Some(meant)),
-        None if value == total.value => (Suspicion::RepeatsLastPeriod, None),
         None => (Suspicion::Shift, None),
     };
     Anomaly {
@@ -185,9 +215,59 @@ fn reason(language: Language, suspicion: Suspicion, low: &str, high: &str) -> St
 
 #[cfg(test)]
 mod tests {
-    use proto::indicators::v1::{Indicator, Observation, YearRule};
+    use proto::indicators::v1::{Indicator, Observation};
 
     use super::*;
+
+    fn monthly(rule: YearRule, limits: [&str; 2], values: &[f64]) -> pb::Forecast {
+        let mut indicator = Indicator {
+            minimum: limits[0].to_owned(),
+            maximum: limits[1].to_owned(),
+            ..Default::default()
+        };
+        indicator.set_year_rule(rule);
+        indicator.set_frequency(proto::calendar::v1::Frequency::Month);
+        let values: Vec<Option<f64>> = values.iter().copied().map(Some).collect();
+        pb::Forecast {
+            indicator: Some(indicator),
+            history: crate::timeline::tests::history("2024-01", &values),
+            ..Default::default()
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_meant_is_not_suggested() {
+        let wave = |level: f64| -> Vec<f64> {
+            let value = |at: usize| level + (at * 7 % 11) as f64 / 10.0 * level / 20.0;
+            (0..34)
+                .map(value)
+                .map(|x| (x * 10.0).round() / 10.0)
+                .collect()
+        };
+        let told = |forecast: &pb::Forecast, value| {
+            let found = check(forecast, "2026-11".parse().unwrap(), value);
+            (found.suspicion, found.suggested)
+        };
+        let shift = ("SHIFT".to_owned(), String::new());
+        let rate = monthly(YearRule::Last, ["0", "70"], &wave(66.0));
+        assert_eq!(
+            told(&rate, 6.8),
+            ("FACTOR_OF_10".to_owned(), "68".to_owned())
+        );
+        // Ten times as much is more than can be reported; and rates are not added up.
+        assert_eq!(told(&rate, 7.2), shift);
+        assert_eq!(told(&rate, 736.0), shift);
+        // A thousandth of a case is none.
+        let never = monthly(YearRule::Sum, ["0", ""], &[0.0; 34]);
+        assert_eq!(told(&never, 3.0), shift);
+        // In millions instead of billions there are digits that are not reported.
+        let large = monthly(YearRule::Sum, ["0", ""], &wave(70_000.0));
+        let (suspicion, suggested) = told(&large, 71_234_567.0);
+        assert_eq!(
+            (suspicion.as_str(), suggested.as_str()),
+            ("FACTOR_OF_1000", "71235")
+        );
+    }
 
     /// Amounts of about a hundred a month, added up from each January to October 2026.
     fn totals() -> pb::Forecast {
@@ -242,6 +322,11 @@ mod tests {
             assert_eq!(found.suspicion, suspicion, "{found:?}");
             assert_eq!(found.suggested, decimal(suggested, 0));
         }
+        let again = check(last);
+        assert_eq!(
+            (again.suspicion.as_str(), again.suggested.as_str()),
+            ("REPEATED", "")
+        );
         for value in [last - 300.0, last + 900.0] {
             let found = check(value);
             assert_eq!(

@@ -101,7 +101,9 @@ impl<'a> Teller<'a> {
     }
 
     fn needed(&self) -> String {
-        let Some(last) = self.item.last_observation.as_ref() else {
+        let last = self.item.last_observation.as_ref();
+        // What is not on the board has a history all the same.
+        let Some(last) = last.or(self.forecast.history.last()) else {
             return self.say(
                 "Chưa có số liệu nào được báo cáo.".to_owned(),
                 "No figure has been reported.".to_owned(),
@@ -127,20 +129,21 @@ impl<'a> Teller<'a> {
                 let pace = self.pace().unwrap_or_default();
                 let growth = self.growth();
                 let (sum, left) = (self.sums(), assessment.remaining_periods);
+                let (ky, period) = self.period_name();
                 let (vi, en) = match (sum, left) {
                     (true, 2..) => (
-                        format!("mỗi kỳ trong {left} kỳ còn lại cần bình quân {pace}"),
+                        format!("mỗi {ky} trong {left} {ky} còn lại cần bình quân {pace}"),
                         format!(
-                            "each of the {left} remaining periods must bring {pace} on average"
+                            "each of the {left} remaining {period}s must bring {pace} on average"
                         ),
                     ),
                     (true, _) => (
-                        format!("kỳ còn lại cần {pace}"),
-                        format!("the remaining period must bring {pace}"),
+                        format!("{ky} còn lại cần {pace}"),
+                        format!("the remaining {period} must bring {pace}"),
                     ),
                     (false, _) => (
-                        format!("kỳ cuối cần {pace}"),
-                        format!("the last period must show {pace}"),
+                        format!("{ky} cuối cần {pace}"),
+                        format!("the last {period} must show {pace}"),
                     ),
                 };
                 self.say(
@@ -182,6 +185,16 @@ impl<'a> Teller<'a> {
         )
     }
 
+    /// What a figure is of, in Vietnamese and English.
+    fn period_name(&self) -> (&'static str, &'static str) {
+        match self.indicator.frequency() {
+            Frequency::Month => ("tháng", "month"),
+            Frequency::Quarter => ("quý", "quarter"),
+            Frequency::Half => ("nửa năm", "half-year"),
+            Frequency::Year | Frequency::Unspecified => ("kỳ", "period"),
+        }
+    }
+
     fn sums(&self) -> bool {
         self.indicator.year_rule() == YearRule::Sum
     }
@@ -217,13 +230,14 @@ impl<'a> Teller<'a> {
         }
         let sign = if percent.starts_with('-') { "" } else { "+" };
         let percent = self.number(percent);
-        let periods = match self.assessment.remaining_periods > 1 && self.sums() {
-            true => "periods",
-            false => "period",
+        let (_, period) = self.period_name();
+        let several = match self.assessment.remaining_periods > 1 && self.sums() {
+            true => "s",
+            false => "",
         };
         self.say(
             format!(", tức {sign}{percent}% so với cùng kỳ"),
-            format!(", which is {sign}{percent}% on the same {periods} of last year"),
+            format!(", which is {sign}{percent}% on the same {period}{several} of last year"),
         )
     }
 
@@ -268,6 +282,9 @@ impl<'a> Teller<'a> {
             ),
             NoForecastReason::Stale => {
                 ("số liệu mới nhất đã quá cũ", "the latest figure is too old")
+            }
+            NoForecastReason::UnitEnded => {
+                ("đơn vị không còn hoạt động", "the unit no longer exists")
             }
             NoForecastReason::Unspecified => ("chưa đủ số liệu", "too little is known"),
         };
@@ -323,7 +340,7 @@ impl<'a> Teller<'a> {
     }
 }
 
-/// A decimal as people write it: "1.234,5" in Vietnamese, "1,234.5" in English.
+/// A decimal as people write it: "−1.234,5" in Vietnamese, "−1,234.5" in English.
 #[must_use]
 pub fn written(language: Language, decimal: &str) -> String {
     let (separator, point) = match language {
@@ -331,7 +348,7 @@ pub fn written(language: Language, decimal: &str) -> String {
         En => (',', '.'),
     };
     let (sign, digits) = match decimal.strip_prefix('-') {
-        Some(digits) => ("-", digits),
+        Some(digits) => ("\u{2212}", digits),
         None => ("", decimal),
     };
     let (whole, fraction) = digits.split_once('.').unwrap_or((digits, ""));
@@ -402,6 +419,7 @@ mod tests {
             ..Default::default()
         };
         indicator.set_year_rule(YearRule::Sum);
+        indicator.set_frequency(Frequency::Month);
         let mut target = Target {
             period: period("2026"),
             value: "85900".to_owned(),
@@ -446,15 +464,15 @@ mod tests {
         assert_eq!(
             text.text_vi,
             "Xác suất đạt kế hoạch năm 2026 (ít nhất 85.900 tỷ đồng) là 12%, khó đạt: dự báo 78.200,5 tỷ đồng \
-             (80% trong khoảng 74.000 đến 82.100). Lũy kế đến tháng 10/2026 là 61.000 tỷ đồng; mỗi kỳ trong 2 kỳ \
+             (80% trong khoảng 74.000 đến 82.100). Lũy kế đến tháng 10/2026 là 61.000 tỷ đồng; mỗi tháng trong 2 tháng \
              còn lại cần bình quân 12.450 tỷ đồng, tức +24,1% so với cùng kỳ."
         );
         assert_eq!(
             text.text_en,
             "The probability of meeting the plan for 2026 (at least 85,900 billion VND) is 12%, unlikely; expected: \
              78,200.5 billion VND (80% between 74,000 and 82,100). By October 2026 it came to 61,000 billion VND; \
-             each of the 2 remaining periods must bring 12,450 billion VND on average, which is +24.1% on the same \
-             periods of last year."
+             each of the 2 remaining months must bring 12,450 billion VND on average, which is +24.1% on the same \
+             months of last year."
         );
     }
 
@@ -496,7 +514,7 @@ mod tests {
 
     #[test]
     fn numbers_are_written_as_people_write_them() {
-        assert_eq!(written(Vi, "-1234567.50"), "-1.234.567,5");
+        assert_eq!(written(Vi, "-1234567.50"), "\u{2212}1.234.567,5");
         assert_eq!(written(En, "1234567.00"), "1,234,567");
         assert_eq!(written(En, "999"), "999");
         assert_eq!(written(Vi, ""), "");

@@ -2,7 +2,7 @@
 
 use chassis::{Base, Caller, Claimed, RequestKey, page};
 use proto::{
-    forecasting::v1::{self as pb, forecast_service_server::ForecastService},
+    forecasting::v1::{self as pb, RiskStatus, forecast_service_server::ForecastService},
     period::Period,
 };
 use tonic::{Request, Response, Status};
@@ -55,6 +55,44 @@ fn code(field: &'static str, text: &str) -> Result<Option<String>, Error> {
     Ok((!text.is_empty()).then(|| text.to_owned()))
 }
 
+/// A period as the contract writes it.
+fn period(
+    field: &'static str,
+    asked: &Option<proto::calendar::v1::Period>,
+) -> Result<Period, Error> {
+    Period::try_from(asked).map_err(|_| Error::Invalid {
+        field,
+        vi: "phải là một kỳ như 2025, 2025-H1, 2025-Q3 hoặc 2025-09",
+        en: "must be a period such as 2025, 2025-H1, 2025-Q3 or 2025-09",
+    })
+}
+
+/// The code of the period that targets are asked for of, if one is.
+fn target_period(code: &str) -> Result<Option<String>, Error> {
+    if code.is_empty() {
+        return Ok(None);
+    }
+    let asked = proto::calendar::v1::Period {
+        code: code.to_owned(),
+    };
+    Ok(Some(period("target_period", &Some(asked))?.to_string()))
+}
+
+/// The statuses that are asked for, if any are.
+fn statuses(request: &pb::ListRiskItemsRequest) -> Result<Option<Vec<RiskStatus>>, Error> {
+    let statuses = request.statuses.iter().map(|status| {
+        let known = RiskStatus::try_from(*status).ok();
+        known.filter(|status| *status != RiskStatus::Unspecified)
+    });
+    let statuses: Option<Vec<RiskStatus>> = statuses.collect();
+    let statuses = statuses.ok_or(Error::Invalid {
+        field: "statuses",
+        vi: "phải là các trạng thái như RISK_STATUS_RED",
+        en: "must be statuses such as RISK_STATUS_RED",
+    })?;
+    Ok((!statuses.is_empty()).then_some(statuses))
+}
+
 fn id(field: &'static str, text: &str) -> Result<Uuid, Error> {
     Uuid::parse_str(text).map_err(|_| Error::Invalid {
         field,
@@ -78,14 +116,14 @@ impl ForecastService for Grpc {
         let size = page::size(request.page_size, 100, 500)?;
         let after = page::after(&request.page_token)?;
         let filter = Filter {
-            statuses: (!request.statuses.is_empty()).then(|| request.statuses().collect()),
+            statuses: statuses(request)?,
             units: self.units(&request.unit_id)?,
             field_code: code("field_code", &request.field_code)?,
             indicator_id: optional_id("indicator_id", &request.indicator_id)?,
             city_level_only: request.city_level_only,
             group: code("group", &request.group)?,
             target_author: author(request.target_author),
-            target_period: code("target_period", &request.target_period)?,
+            target_period: target_period(&request.target_period)?,
             decisive_only: request.decisive_only,
         };
         let mut lines = board::list(&self.base.db, &scope, &filter, after, size as i64 + 1).await?;
@@ -108,7 +146,7 @@ impl ForecastService for Grpc {
             city_level_only: request.city_level_only,
             group: code("group", &request.group)?,
             target_author: author(request.target_author),
-            target_period: code("target_period", &request.target_period)?,
+            target_period: target_period(&request.target_period)?,
             decisive_only: request.decisive_only,
             ..Filter::default()
         };
@@ -268,12 +306,17 @@ impl ForecastService for Grpc {
         let indicator = id("indicator_id", &request.indicator_id)?;
         let unit = id("unit_id", &request.unit_id)?;
         let value: f64 = read_value(&request.value)?;
-        let period = Period::try_from(&request.period).map_err(|_| Error::Invalid {
-            field: "period",
-            vi: "phải là một kỳ như 2025, 2025-H1, 2025-Q3 hoặc 2025-09",
-            en: "must be a period such as 2025, 2025-H1, 2025-Q3 or 2025-09",
-        })?;
+        let period = period("period", &request.period)?;
         let forecast = board::forecast(&self.base.db, &scope, indicator, unit).await?;
+        let of = forecast.indicator.as_ref();
+        if of.is_some_and(|indicator| indicator.frequency() != period.frequency()) {
+            return Err(Error::Invalid {
+                field: "period",
+                vi: "phải là một kỳ theo tần suất báo cáo của chỉ tiêu",
+                en: "must be a period as often as the indicator is reported",
+            }
+            .into());
+        }
         let answer = tokio::task::spawn_blocking(move || check::check(&forecast, period, value));
         Ok(Response::new(answer.await.map_err(chassis::internal)?))
     }

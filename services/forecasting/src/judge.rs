@@ -304,7 +304,9 @@ impl Year {
             }
             Err(reason) => return Err(reason),
         };
+        let places = case.timeline.map_or(0, Timeline::places);
         model::outturn(self.rule, self.periods(), &self.observed, &paths)
+            .map(|outturn| outturn.rounded(places.max(case.indicator.decimals)))
             .map_err(|_| NoForecastReason::TooShort)
     }
 

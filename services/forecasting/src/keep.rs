@@ -41,7 +41,7 @@ pub async fn keep(
     let mut changed = Vec::new();
     for (series, assessed) in assessed {
         let earlier = before.get(&series.key());
-        if earlier == Some(&Standing::of(assessed)) && !otherwise.contains(&series.key()) {
+        if earlier == Some(&Standing::of(series, assessed)) && !otherwise.contains(&series.key()) {
             continue;
         }
         changed.push(series.key());
@@ -81,9 +81,10 @@ pub async fn keep(
     Ok(changed)
 }
 
-/// Figures of the whole country are on the board only where somebody set a target for them.
+/// Units are on the board while they exist, figures of the whole country only where somebody set a target for them.
 fn is_listed(series: &Loaded, assessed: &Assessed) -> bool {
-    series.kind != UnitKind::Country || !assessed.forecast.assessments.is_empty()
+    let is_asked = series.kind != UnitKind::Country || !assessed.forecast.assessments.is_empty();
+    series.exists && is_asked
 }
 
 /// How much a figure must matter to decide.
@@ -188,24 +189,27 @@ struct Standing {
     status: i16,
     probability_rank: i32,
     last_observation_id: Option<Uuid>,
+    is_listed: bool,
 }
 
 impl Standing {
-    fn of(assessed: &Assessed) -> Self {
+    fn of(series: &Loaded, assessed: &Assessed) -> Self {
         let last = assessed.item.last_observation.as_ref();
         Self {
             status: i16::try_from(assessed.item.status).unwrap_or_default(),
             probability_rank: assessed.rank.1,
             last_observation_id: last.and_then(|figure| figure.id.parse().ok()),
+            is_listed: is_listed(series, assessed),
         }
     }
 }
 
 async fn before(tx: &mut PgConnection, columns: &Columns) -> sqlx::Result<HashMap<Key, Standing>> {
     let rows = sqlx::query!(
-        "SELECT a.indicator_id, a.unit_id, a.status, a.probability_rank, a.last_observation_id
+        r#"SELECT a.indicator_id, a.unit_id, a.status, a.probability_rank, a.last_observation_id,
+            a.item IS NOT NULL AS "is_listed!"
         FROM unnest($1::uuid[], $2::uuid[]) AS s (indicator_id, unit_id)
-        JOIN assessment a ON a.indicator_id = s.indicator_id AND a.unit_id = s.unit_id",
+        JOIN assessment a ON a.indicator_id = s.indicator_id AND a.unit_id = s.unit_id"#,
         &columns.indicator_ids,
         &columns.unit_ids
     );
@@ -216,6 +220,7 @@ async fn before(tx: &mut PgConnection, columns: &Columns) -> sqlx::Result<HashMa
                 status: row.status,
                 probability_rank: row.probability_rank,
                 last_observation_id: row.last_observation_id,
+                is_listed: row.is_listed,
             },
         )
     });
@@ -247,7 +252,7 @@ struct Columns {
 
 impl Columns {
     fn push(&mut self, series: &Loaded, assessed: &Assessed) {
-        let standing = Standing::of(assessed);
+        let standing = Standing::of(series, assessed);
         self.indicator_ids.push(series.indicator_id);
         self.unit_ids.push(series.basis.unit_id);
         self.responsible.push(series.responsible);
@@ -263,7 +268,7 @@ impl Columns {
         let mut forecast = assessed.forecast.clone();
         forecast.history.retain(|figure| figure.id.is_empty());
         self.forecasts.push(forecast.encode_to_vec());
-        let item = is_listed(series, assessed).then(|| assessed.item.encode_to_vec());
+        let item = standing.is_listed.then(|| assessed.item.encode_to_vec());
         self.items.push(item);
         self.groups
             .push(series.basis.indicator.groups.join("\u{1f}"));

@@ -1,4 +1,5 @@
-//! Units that came from others: amounts that add up go back beyond their beginning, as the shares of their predecessors.
+//! Units that came from others: amounts that add up go back beyond their beginning, as the shares of their predecessors;
+//! whatever is measured of a unit that only got another name goes on.
 
 use std::collections::HashMap;
 
@@ -14,6 +15,7 @@ use crate::{
     derive::calculated,
     judge::decimal,
     load::{self, Key, Loaded},
+    model::places,
 };
 
 /// The predecessors of a unit that ended before it began, with their shares.
@@ -52,16 +54,21 @@ pub fn successors(directory: &Directory, series: &[Key]) -> Vec<Key> {
         .collect()
 }
 
-/// Adds to amounts that add up what the predecessors of their units reported, for periods before the first figure.
+/// Adds to series what the predecessors of their units reported, for periods before the first figure.
 pub async fn load(
     tx: &mut PgConnection,
     base: &Base,
     loaded: &mut [Loaded],
     thresholds_version: i32,
 ) -> anyhow::Result<()> {
-    let before = |series: &Loaded| match series.basis.indicator.aggregation() {
-        Aggregation::Sum => predecessors(&base.directory, series.basis.unit_id),
-        _ => Vec::new(),
+    let before = |series: &Loaded| {
+        let all = predecessors(&base.directory, series.basis.unit_id);
+        let is_same = matches!(all.as_slice(), [(_, share)] if *share == 1.0);
+        match series.basis.indicator.aggregation() {
+            Aggregation::Sum => all,
+            _ if is_same => all,
+            _ => Vec::new(),
+        }
     };
     let keys = loaded.iter().flat_map(|series| {
         let units = before(series).into_iter();
@@ -119,7 +126,8 @@ fn earlier(series: &Loaded, parts: &[(&[Observation], f64)]) -> Vec<Observation>
         };
         let value: f64 = sources.iter().zip(parts).map(share).sum::<Option<f64>>()?;
         let period = Period::from_index(indicator.frequency(), at);
-        let value = decimal(value, indicator.decimals);
+        let places = sources.iter().map(|figure| places(&figure.value)).max();
+        let value = decimal(value, indicator.decimals.max(places.unwrap_or_default()));
         Some(calculated(&series.basis, period, value, &sources))
     };
     first.iter().filter_map(sum).collect()

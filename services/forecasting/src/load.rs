@@ -141,6 +141,7 @@ async fn reported(
         let owner = indicator.owner_unit_id.parse().context("owner_unit_id")?;
         history.retain(|figure| is_of(&indicator, figure));
         let existing = unit.as_ref().filter(|unit| unit.is_valid_on(today));
+        let has_ended = unit.as_ref().is_some_and(|unit| unit.has_ended_by(today));
         let (exists, parent_id) = (existing.is_some(), existing.and_then(|unit| unit.parent_id));
         let by_owner = matches!(kind, UnitKind::City | UnitKind::Country);
         loaded.push(Loaded {
@@ -154,8 +155,9 @@ async fn reported(
                 seed: seed(&indicator.code, unit.as_ref().map_or("", |unit| &unit.key)),
                 indicator,
                 reported_since: unit
-                    .filter(|_| kind != UnitKind::Country)
+                    .filter(|_| kind != UnitKind::Country && !has_ended)
                     .map(|unit| unit.valid_from),
+                has_ended,
                 targets,
                 history,
                 before: before.remove(key).unwrap_or_default(),

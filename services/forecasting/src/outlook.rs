@@ -2,7 +2,7 @@
 
 use proto::{
     forecasting::v1 as pb,
-    indicators::v1::{Indicator, YearRule},
+    indicators::v1::Indicator,
     period::{Period, per_year},
 };
 
@@ -79,11 +79,9 @@ impl Outlook {
         });
         let mut points: Vec<Point> = points.collect();
         let (mean, variance) = moments(&forecast.paths, horizon);
-        if indicator.year_rule() != YearRule::Sum {
-            // The year's figure is a period's own: expected alike.
-            for (point, mean) in points.iter_mut().zip(&mean) {
-                point.mean = mean.clamp(point.interval80.low, point.interval80.high);
-            }
+        // Means of months add up to that of the year, those of units to that of the city; their medians do not.
+        for (point, mean) in points.iter_mut().zip(&mean) {
+            point.mean = mean.clamp(point.interval80.low, point.interval80.high);
         }
         Ok(Self {
             points,
@@ -290,6 +288,8 @@ fn within(sorted: &[f64], share: f64) -> Interval {
 
 #[cfg(test)]
 mod tests {
+    use proto::indicators::v1::YearRule;
+
     use super::*;
     use crate::timeline::tests::{history, totals};
 

@@ -26,7 +26,7 @@ use crate::{
 };
 
 /// Raised when the same figures come to be assessed otherwise: what was made before is made anew.
-pub const MODEL_VERSION: i16 = 2;
+pub const MODEL_VERSION: i16 = 3;
 
 /// Series assessed in one transaction at most: what waits behind one of them waits no longer than that.
 const BATCH: i64 = 64;
@@ -108,7 +108,7 @@ pub async fn step(base: &Base) -> anyhow::Result<usize> {
     add_up::hold_off(&mut tx).await?;
     let mut series = claim(&mut tx, None).await?;
     if series.is_empty() {
-        queue_outdated(&mut tx, &terms).await?;
+        queue_outdated(&mut tx, base, &terms).await?;
         series = claim(&mut tx, None).await?;
     }
     if series.is_empty() {
@@ -306,8 +306,12 @@ pub async fn queue(tx: &mut PgConnection, series: &[Key]) -> sqlx::Result<()> {
     Ok(())
 }
 
-/// Queues what was assessed on an earlier day, by other thresholds or by another model: nothing else tells that a figure became late.
-async fn queue_outdated(tx: &mut PgConnection, terms: &Terms) -> sqlx::Result<()> {
+/// Queues what was assessed on an earlier day, by other thresholds or by another model, for nothing else tells that a
+/// figure became late; and what is on the board though its unit ended meanwhile.
+async fn queue_outdated(tx: &mut PgConnection, base: &Base, terms: &Terms) -> sqlx::Result<()> {
+    let units = base.directory.units().into_iter();
+    let ended = units.filter(|unit| unit.has_ended_by(terms.today));
+    let ended: Vec<Uuid> = ended.map(|unit| unit.id).collect();
     sqlx::query!(
         "INSERT INTO recompute (indicator_id, unit_id)
         SELECT indicator_id, unit_id FROM (
@@ -319,6 +323,10 @@ async fn queue_outdated(tx: &mut PgConnection, terms: &Terms) -> sqlx::Result<()
                 SELECT FROM recompute r WHERE r.indicator_id = a.indicator_id AND r.unit_id = a.unit_id)
                 ORDER BY model_version LIMIT $3)
             UNION
+            (SELECT indicator_id, unit_id FROM assessment a WHERE unit_id = ANY($5) AND item IS NOT NULL AND NOT EXISTS (
+                SELECT FROM recompute r WHERE r.indicator_id = a.indicator_id AND r.unit_id = a.unit_id)
+                LIMIT $3)
+            UNION
             (SELECT indicator_id, unit_id FROM assessment a WHERE city_date < $2 AND NOT EXISTS (
                 SELECT FROM recompute r WHERE r.indicator_id = a.indicator_id AND r.unit_id = a.unit_id)
                 ORDER BY city_date LIMIT $3)) s
@@ -326,7 +334,8 @@ async fn queue_outdated(tx: &mut PgConnection, terms: &Terms) -> sqlx::Result<()
         terms.thresholds_version,
         terms.today,
         OUTDATED,
-        MODEL_VERSION
+        MODEL_VERSION,
+        &ended
     )
     .execute(tx)
     .await?;

@@ -22,6 +22,8 @@ pub struct Timeline {
     first: Period,
     values: Vec<Option<f64>>,
     official: Vec<bool>,
+    /// The most decimal places that a figure has.
+    places: i32,
     /// Where figures stop being comparable with those before.
     breaks: Vec<usize>,
     /// Seasonal factors of a longer series, the first for the first period of a year.
@@ -46,6 +48,10 @@ impl Timeline {
             first,
             values: vec![None; length],
             official: vec![false; length],
+            places: history
+                .iter()
+                .map(|figure| model::places(&figure.value))
+                .max()?,
             breaks: Vec::new(),
             seasons: Vec::new(),
         };
@@ -101,6 +107,12 @@ impl Timeline {
     fn at(&self, period: Period) -> Option<usize> {
         let at = usize::try_from(period.index() - self.first.index()).ok()?;
         (period.frequency() == self.first.frequency() && at < self.values.len()).then_some(at)
+    }
+
+    /// The most decimal places that a figure has.
+    #[must_use]
+    pub fn places(&self) -> i32 {
+        self.places
     }
 
     /// The period of the first figure.

@@ -8,7 +8,7 @@ use uuid::Uuid;
 use crate::{
     error::Error,
     indicator::Indicator,
-    number::{self, Problem, english, vietnamese},
+    number::{self, Problem, vietnamese},
     parse,
 };
 
@@ -43,13 +43,7 @@ impl Entry {
     ) -> Result<Self, Error> {
         let period = parse::period("period", &request.period)?;
         indicator.demand_frequency("period", period)?;
-        if period.first_day() > today {
-            return Err(Error::invalid(
-                "period",
-                "kỳ này chưa bắt đầu",
-                "this period has not begun",
-            ));
-        }
+        parse::demand_begun("period", period, today)?;
         let vintage = pb::Vintage::try_from(request.vintage)
             .map_err(|_| Error::invalid("vintage", "không có giá trị này", "is not known"))?;
         let vintage = match vintage {
@@ -76,22 +70,7 @@ fn read_value(text: &str, indicator: &Indicator) -> Result<Decimal, Error> {
         let (vi, en) = described(&problem);
         Error::invalid("value", vi, en)
     })?;
-    if indicator.minimum.is_some_and(|minimum| value < minimum) {
-        let limit = indicator.minimum.unwrap_or_default();
-        return Err(Error::invalid(
-            "value",
-            format!("thấp hơn mức thấp nhất hợp lý {}", vietnamese(limit)),
-            format!("is below the least plausible value {}", english(limit)),
-        ));
-    }
-    if indicator.maximum.is_some_and(|maximum| value > maximum) {
-        let limit = indicator.maximum.unwrap_or_default();
-        return Err(Error::invalid(
-            "value",
-            format!("cao hơn mức cao nhất hợp lý {}", vietnamese(limit)),
-            format!("is above the greatest plausible value {}", english(limit)),
-        ));
-    }
+    indicator.demand_plausible("value", value)?;
     Ok(value)
 }
 

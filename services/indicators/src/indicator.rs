@@ -19,6 +19,7 @@ use crate::{
     error::Error,
     formula::{self, Formula},
     measure,
+    number::{english, vietnamese},
     parse::{self, name},
 };
 
@@ -171,6 +172,23 @@ impl Indicator {
             return Ok(());
         }
         Err(self.refuse_frequency(field))
+    }
+
+    /// Refuses a value of one of its periods that nobody would report.
+    pub fn demand_plausible(&self, field: &str, value: Decimal) -> Result<(), Error> {
+        match (self.minimum, self.maximum) {
+            (Some(least), _) if value < least => Err(Error::invalid(
+                field,
+                format!("thấp hơn mức thấp nhất hợp lý {}", vietnamese(least)),
+                format!("is below the least plausible value {}", english(least)),
+            )),
+            (_, Some(most)) if value > most => Err(Error::invalid(
+                field,
+                format!("cao hơn mức cao nhất hợp lý {}", vietnamese(most)),
+                format!("is above the greatest plausible value {}", english(most)),
+            )),
+            _ => Ok(()),
+        }
     }
 
     fn refuse_frequency(&self, field: &str) -> Error {

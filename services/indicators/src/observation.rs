@@ -1,6 +1,6 @@
 //! Reported figures. Rows are only ever added; which of them counts is decided when reading.
 
-use chassis::{Caller, Directory};
+use chassis::{Caller, Directory, calendar::city_date};
 use chrono::{DateTime, TimeDelta, Utc};
 use proto::{indicators::v1 as pb, period::Period};
 use rust_decimal::Decimal;
@@ -86,6 +86,12 @@ impl Record {
         )?;
         let period = parse::period("period", &message.period)?;
         indicator.demand_no_finer("period", period)?;
+        parse::demand_begun("period", period, city_date(Utc::now()))?;
+        let is_of_series = period.frequency() == indicator.frequency();
+        let value = parse::decimal("value", &message.value)?;
+        if is_of_series {
+            indicator.demand_plausible("value", value)?;
+        }
         let known_time = parse::optional_time("known_time", message.known_time)?;
         if known_time.is_some_and(|time| time > Utc::now() + TimeDelta::minutes(1)) {
             return Err(Error::invalid(
@@ -103,13 +109,13 @@ impl Record {
                 period: period.to_string(),
                 period_index: period.index(),
                 vintage: i16::try_from(message.vintage).unwrap_or_default(),
-                value: parse::decimal("value", &message.value)?,
+                value,
                 known_time: known_time.unwrap_or_else(Utc::now),
                 source: parse::text("source", &message.source, 0, 1000)?.to_owned(),
                 illustrative: message.illustrative,
             },
             is_time_known: known_time.is_some(),
-            is_of_series: period.frequency() == indicator.frequency(),
+            is_of_series,
             by_owner,
             submission_id: None,
         })

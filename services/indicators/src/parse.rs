@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use chassis::directory::{Directory, Unit};
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, NaiveDate, Utc};
 use proto::{calendar::v1 as calendar, identity::v1::UnitKind, period::Period};
 use rust_decimal::Decimal;
 use uuid::Uuid;
@@ -54,6 +54,18 @@ pub fn period(field: &str, period: &Option<calendar::Period>) -> Result<Period, 
             "must be a period such as 2025, 2025-H1, 2025-Q3 or 2025-09",
         )
     })
+}
+
+/// Refuses a period that nobody can have figures of yet.
+pub fn demand_begun(field: &str, period: Period, today: NaiveDate) -> Result<(), Error> {
+    if period.first_day() <= today {
+        return Ok(());
+    }
+    Err(Error::invalid(
+        field,
+        "kỳ này chưa bắt đầu",
+        "this period has not begun",
+    ))
 }
 
 /// Reads a time that may be absent.

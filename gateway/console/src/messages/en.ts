@@ -95,6 +95,7 @@ export const en: Messages = {
     [NoForecastReason.NO_TARGET]: "no plan to measure against",
     [NoForecastReason.CONTEXT]: "watched only, no plan assigned",
     [NoForecastReason.STALE]: "the last figure is too old",
+    [NoForecastReason.UNIT_ENDED]: "the unit no longer exists",
   },
   author: {
     [TargetAuthor.UNSPECIFIED]: "Unknown",

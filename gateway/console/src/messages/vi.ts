@@ -91,6 +91,7 @@ const vi = {
     [NoForecastReason.NO_TARGET]: "chưa có kế hoạch để so sánh",
     [NoForecastReason.CONTEXT]: "chỉ theo dõi, không giao kế hoạch",
     [NoForecastReason.STALE]: "số liệu mới nhất đã quá cũ",
+    [NoForecastReason.UNIT_ENDED]: "đơn vị không còn hoạt động",
   } as Record<NoForecastReason, string>,
   author: {
     [TargetAuthor.UNSPECIFIED]: "Chưa rõ",

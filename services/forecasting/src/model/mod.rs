@@ -52,7 +52,8 @@ pub use hierarchy::{Excess, Member};
 pub use lunar::lunar_new_years;
 pub use member::MEMBER_NAMES;
 pub use outturn::{
-    Bounds, NoPace, Outturn, Pace, Rule, Target, Unknowable, outturn, probability, required_pace,
+    Bounds, NoPace, Outturn, Pace, Rule, Target, Unknowable, outturn, places, probability,
+    required_pace,
 };
 pub use pool::{Basis, Forecast, Interval, forecast};
 pub use season::seasonal_factors;

@@ -139,6 +139,23 @@ impl Outturn {
         }
     }
 
+    /// As it will be reported: with so many decimal places.
+    #[must_use]
+    pub fn rounded(self, places: i32) -> Outturn {
+        let unit = 10_f64.powi(places);
+        let round = |figure: f64| match figure * unit {
+            // Numbers beyond have no more places than that.
+            steps if steps.abs() < 1.0 / f64::EPSILON => steps.round() / unit,
+            _ => figure,
+        };
+        match self {
+            Outturn::Final(figure) => Outturn::Final(round(figure)),
+            Outturn::Expected(figures) => {
+                Outturn::Expected(figures.into_iter().map(round).collect())
+            }
+        }
+    }
+
     /// The range that holds the year-end figure with this probability, such as 0.8; a point once it is final.
     pub fn interval(&self, probability: f64) -> Interval {
         match self {
@@ -155,6 +172,15 @@ impl Outturn {
             }
         }
     }
+}
+
+/// How many decimal places a number has as it is written: "12.50" and "1.25e1" have two and one.
+#[must_use]
+pub fn places(number: &str) -> i32 {
+    let (digits, exponent) = number.split_once(['e', 'E']).unwrap_or((number, "0"));
+    let after = digits.split_once('.').map_or(0, |(_, after)| after.len());
+    let exponent: i32 = exponent.parse().unwrap_or(0);
+    (i32::try_from(after).unwrap_or(0) - exponent).max(0)
 }
 
 /// The distribution of the figure of a year of `periods` periods, of which `observed` have passed; the first step of each
@@ -318,7 +344,8 @@ fn growth(needed: Bounds, base: f64) -> Option<Bounds> {
 #[cfg(test)]
 mod tests {
     use super::{
-        Bounds, NoPace, Outturn, Rule, Target, Unknowable, outturn, probability, required_pace,
+        Bounds, NoPace, Outturn, Rule, Target, Unknowable, outturn, places, probability,
+        required_pace,
     };
 
     const THREE: [Option<f64>; 3] = [Some(10.0), Some(20.0), Some(30.0)];
@@ -406,6 +433,30 @@ mod tests {
             let most = probability(&figures, Target::AtMost(f64::from(target) - 0.5));
             assert!((chance + most - 1.0).abs() < 1e-9);
         }
+    }
+
+    #[test]
+    fn figures_are_held_against_targets_as_they_will_be_reported() {
+        let expected = Outturn::Expected(vec![99.994, 99.995, 99.996, 100.004]).rounded(2);
+        assert_eq!(
+            expected,
+            Outturn::Expected(vec![99.99, 100.0, 100.0, 100.0])
+        );
+        assert_eq!(
+            probability(&expected, Target::AtLeast(100.0)),
+            (3.0 + 0.5) / 5.0
+        );
+        let sum = outturn(Rule::Sum, 2, &[Some(0.1), Some(0.2)], &[]).unwrap();
+        assert_eq!(
+            probability(&sum.rounded(1), Target::AtMost(0.3)),
+            1.0,
+            "binary noise"
+        );
+        for large in [1e300, -f64::MAX, 1.5e15] {
+            assert_eq!(Outturn::Final(large).rounded(9), Outturn::Final(large));
+        }
+        let written = ["7", "12.50", "1.25e1", "1e-7", "-0.5E3", "NA"];
+        assert_eq!(written.map(places), [0, 2, 1, 7, 0, 0]);
     }
 
     #[test]

@@ -76,12 +76,19 @@ pub(super) struct Limits {
 }
 
 impl Limits {
-    /// How close to a limit a value is taken to be at most, as a share of the room between them.
+    /// How close to a limit logits tell values apart, as a share of the room between them.
     const EDGE: f64 = 1e-3;
+
+    /// Whether logits tell a value from a limit.
+    fn hold(self, value: f64) -> bool {
+        let edge = Limits::EDGE * (self.high - self.low);
+        (self.low + edge..=self.high - edge).contains(&value)
+    }
 
     /// The logit: from between the limits to the whole line.
     pub(super) fn open(self, value: f64) -> f64 {
         let share = (value - self.low) / (self.high - self.low);
+        // Rounding must not carry it beyond.
         let share = share.clamp(Limits::EDGE, 1.0 - Limits::EDGE);
         (share / (1.0 - share)).ln()
     }
@@ -128,11 +135,12 @@ impl Series {
         self
     }
 
-    /// Says that values cannot leave these limits, as a rate between 0 and 100 cannot; without effect where they do.
+    /// Says that values cannot leave these limits, as a rate between 0 and 100 cannot. Without effect where they do, or
+    /// come as near as what is always met: those are forecast as they are, and cut by who knows the limits.
     pub fn with_limits(mut self, low: f64, high: f64) -> Series {
-        let holds = self.all(|x| (low..=high).contains(&x));
-        self.limits =
-            (low < high && (high - low).is_finite() && holds).then_some(Limits { low, high });
+        let limits = Limits { low, high };
+        let is_fit = low < high && (high - low).is_finite() && self.all(|x| limits.hold(x));
+        self.limits = is_fit.then_some(limits);
         self
     }
 
@@ -444,6 +452,11 @@ mod tests {
             assert!((limits.close(limits.open(value)) - value).abs() < 1e-9);
         }
         assert!(limits.open(0.0).is_finite() && limits.open(100.0).is_finite());
+        let kept = |value| {
+            let series = series(&[95.0, value, 97.0, 96.0], Seasonality::Monthly);
+            series.with_limits(0.0, 100.0).limits().is_some()
+        };
+        assert!(kept(99.9) && !kept(99.95) && !kept(100.0) && !kept(101.0));
     }
 
     #[test]

@@ -201,17 +201,30 @@ async fn the_board_is_filtered_by_sets_and_plans(db: PgPool) {
 }
 
 #[sqlx::test]
-async fn a_code_that_nobody_types_is_refused(db: PgPool) {
+async fn what_can_be_nobodys_question_is_refused(db: PgPool) {
     let setting = Setting::new(db).await;
-    let request = pb::ListRiskItemsRequest {
+    let of_period = |code: &str| pb::ListRiskItemsRequest {
+        target_period: code.to_owned(),
+        ..Default::default()
+    };
+    let of_statuses = |statuses: &[i32]| pb::ListRiskItemsRequest {
+        statuses: statuses.to_vec(),
+        ..Default::default()
+    };
+    let of_field = pb::ListRiskItemsRequest {
         field_code: "\0".to_owned(),
         ..Default::default()
     };
-    let answer = setting
-        .client()
-        .list_risk_items(by(&setting.leader, request))
-        .await;
-    assert_eq!(refused(answer), invalid("field_code"));
+    for (request, field) in [
+        (of_field, "field_code"),
+        (of_period("abc"), "target_period"),
+        (of_statuses(&[RiskStatus::Red.into(), 0]), "statuses"),
+        (of_statuses(&[99]), "statuses"),
+    ] {
+        let request = by(&setting.leader, request);
+        let answer = setting.client().list_risk_items(request).await;
+        assert_eq!(refused(answer), invalid(field));
+    }
 }
 
 #[sqlx::test]

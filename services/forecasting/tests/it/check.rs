@@ -49,6 +49,10 @@ async fn an_unusual_value_is_told(db: PgPool) {
     assert_eq!(refused(check(ask("1,5")).await), invalid("value"));
     let mut wrong = ask("1");
     wrong.period = None;
+    assert_eq!(refused(check(wrong.clone()).await), invalid("period"));
+    wrong.period = Some(proto::calendar::v1::Period {
+        code: "2026-Q4".to_owned(),
+    });
     assert_eq!(refused(check(wrong).await), invalid("period"));
     let mut none = ask("1");
     none.indicator_id = new_id();

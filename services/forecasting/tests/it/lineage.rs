@@ -1,4 +1,10 @@
-use proto::indicators::v1::{Aggregation, Indicator, Observation, Vintage};
+use chassis::calendar::city_date;
+use chrono::Utc;
+use proto::{
+    forecasting::v1::NoForecastReason,
+    identity::v1::{Predecessor, UnitKind, export_directory_response::Entry},
+    indicators::v1::{Aggregation, Indicator, Observation, Vintage},
+};
 use sqlx::PgPool;
 use uuid::Uuid;
 
@@ -66,6 +72,47 @@ async fn a_merged_unit_goes_back_as_the_shares_of_its_predecessors(db: PgPool) {
         (found[28].value.parse::<f64>().unwrap() > 500.0).then_some(())
     })
     .await;
+}
+
+#[sqlx::test]
+async fn a_unit_leaves_the_board_when_it_ends_and_goes_on_under_another_name(db: PgPool) {
+    let setting = Setting::new(db).await;
+    let rate = indicator("RATE", "T04", setting.finance);
+    let figures = figures(&rate, setting.ward, 100, 36, 1);
+    setting
+        .feed(&rate, &[target(&rate, setting.ward, "1")], &figures)
+        .await;
+    setting.assessed(&rate, setting.ward).await;
+    setting.is_settled().await;
+    assert_eq!(setting.counted(&setting.leader).await, 1);
+
+    // It ends yesterday, and another one has all of it since then.
+    let today = city_date(Utc::now());
+    let new = Uuid::now_v7();
+    let mut old = setting.unit(setting.ward, "26740", UnitKind::Ward);
+    old.valid_to = today.pred_opt().unwrap().to_string();
+    let mut renamed = setting.unit(new, "26741", UnitKind::Ward);
+    renamed.valid_from = today.to_string();
+    renamed.predecessors = vec![Predecessor {
+        unit_id: setting.ward.to_string(),
+        weight: "1".to_owned(),
+    }];
+    setting.directory.apply([old, renamed].map(Entry::Unit));
+    let line = setting.assessed(&rate, new).await;
+    assert_eq!(line.recent_values.last(), Some(&figures[35].value));
+    setting.is_settled().await;
+    assert_eq!(setting.counted(&setting.leader).await, 1);
+
+    // Of the old one there is its history, and why nothing comes.
+    let outlook = setting.outlook(&setting.leader, &rate, setting.ward).await;
+    let forecast = outlook.forecast.unwrap();
+    assert_eq!((forecast.history.len(), forecast.points.len()), (36, 0));
+    assert_eq!(forecast.no_forecast_reason(), NoForecastReason::UnitEnded);
+    let text = outlook.explanation.unwrap().text_en;
+    assert!(
+        text.starts_with("The unit no longer exists. The latest figure is"),
+        "{text}"
+    );
 }
 
 #[sqlx::test]

@@ -18,6 +18,7 @@ mod threshold;
 use std::time::Duration;
 
 use chassis::{
+    Directory,
     calendar::city_date,
     testing::{self, City, Running},
 };
@@ -25,7 +26,7 @@ use chrono::{Datelike, Utc};
 use proto::{
     calendar::v1::Frequency,
     forecasting::v1::{self as pb, RiskStatus, forecast_service_client::ForecastServiceClient},
-    identity::v1::UnitKind,
+    identity::v1::{Unit, UnitKind},
     indicators::v1::{
         Comparator, Direction, Indicator, Observation, Target, TargetAuthor, TargetKind, Vintage,
         YearRule,
@@ -55,6 +56,7 @@ pub struct Setting {
     pub finance_head: String,
     pub health_head: String,
     pub ward_head: String,
+    pub directory: Directory,
 }
 
 impl Setting {
@@ -82,13 +84,9 @@ impl Setting {
         let finance_head = person("Finance head", "reader", finance, &[]);
         let health_head = person("Health head", "reader", health, &["T16"]);
         let ward_head = person("Ward head", "reader", ward, &[]);
-        let base = testing::base(
-            "forecasting",
-            db.clone(),
-            city.directory(),
-            testing::config(&[]),
-        )
-        .await;
+        let directory = city.directory();
+        let config = testing::config(&[]);
+        let base = testing::base("forecasting", db.clone(), directory.clone(), config).await;
         Self {
             running: testing::run(forecasting::server(base)).await,
             db,
@@ -104,7 +102,28 @@ impl Setting {
             finance_head,
             health_head,
             ward_head,
+            directory,
         }
+    }
+
+    /// A unit of the city as the directory states it.
+    pub fn unit(&self, id: Uuid, code: &str, kind: UnitKind) -> Unit {
+        Unit {
+            id: id.to_string(),
+            key: code.to_owned(),
+            code: code.to_owned(),
+            kind: kind.into(),
+            parent_id: self.city.to_string(),
+            valid_from: "1975-04-30".to_owned(),
+            ..Default::default()
+        }
+    }
+
+    /// How many lines somebody's board counts.
+    pub async fn counted(&self, person: &str) -> i32 {
+        let request = by(person, pb::GetRiskSummaryRequest::default());
+        let answer = self.client().get_risk_summary(request).await.unwrap();
+        answer.into_inner().counts.iter().map(|one| one.count).sum()
     }
 
     pub fn client(&self) -> ForecastServiceClient<Channel> {

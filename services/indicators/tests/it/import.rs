@@ -99,10 +99,13 @@ async fn the_entry_that_is_wrong_is_named_and_nothing_is_recorded(db: PgPool) {
     let setting = Setting::new(db).await;
     let (id, _) = setting.two_indicators().await;
     type Change = fn(&mut pb::Observation);
-    let wrong: [(&str, Change); 6] = [
+    let wrong: [(&str, Change); 9] = [
         ("value", |one| one.value = "8,03".to_owned()),
         ("period", |one| one.period = period("2026-13")),
         ("vintage", |one| one.vintage = 0),
+        ("value", |one| one.value = "400001".to_owned()),
+        ("value", |one| one.value = "-1".to_owned()),
+        ("period", |one| one.period = period("2099-01")),
         ("unit_id", |one| one.unit_id = new_id()),
         ("indicator_id", |one| one.indicator_id = new_id()),
         ("known_time", |one| {
