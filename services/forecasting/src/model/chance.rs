@@ -25,6 +25,11 @@ impl Chance {
         z ^ (z >> 31)
     }
 
+    /// A generator of its own: however much is drawn from it, this one goes on alike.
+    pub(super) fn branch(&mut self) -> Chance {
+        Chance::new(self.bits())
+    }
+
     /// Uniform on (0, 1): never 0, so that its logarithm is finite.
     pub(super) fn uniform(&mut self) -> f64 {
         ((self.bits() >> 11) as f64 + 0.5) / (1u64 << 53) as f64

@@ -96,6 +96,8 @@ pub(super) fn draw(
         .collect();
     let mut paths = Vec::with_capacity(2 * PAIRS);
     for _ in 0..PAIRS {
+        // So that a farther horizon leaves nearer steps as they are.
+        let mut chance = chance.branch();
         let common = shared * chance.normal();
         let mut walk = 0.0;
         let (mut path, mut mirrored) = (

@@ -199,6 +199,23 @@ fn the_chance_never_rises_with_the_target() {
 }
 
 /// Nothing is kept between series: neither their order, nor how often, nor which thread forecasts them matters.
+/// So that a plan for next year changes nothing of this year's.
+#[test]
+fn a_farther_horizon_leaves_nearer_periods_as_they_are() {
+    let rare = |t: usize| if t % 5 == 3 { 2.0 } else { 0.0 };
+    let rare: Vec<Option<f64>> = (0..40).map(|t| Some(rare(t))).collect();
+    let rare = Series::new(&rare, Seasonality::Monthly).unwrap();
+    let others = usual(9, 24).into_iter();
+    for series in others.map(|one| one.series(|_, x| x)).chain([rare]) {
+        let (near, far) = (forecast(&series, HORIZON, 3), forecast(&series, 24, 3));
+        assert_eq!(near.mean, far.mean[..HORIZON]);
+        assert_eq!(near.interval80, far.interval80[..HORIZON]);
+        assert_eq!(near.interval95, far.interval95[..HORIZON]);
+        let mut paths = near.paths.iter().zip(&far.paths);
+        assert!(paths.all(|(near, far)| *near == far[..HORIZON]));
+    }
+}
+
 #[test]
 fn a_forecast_depends_on_its_own_series_only() {
     let series: Vec<Series> = usual(6, 24)

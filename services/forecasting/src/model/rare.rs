@@ -45,7 +45,7 @@ pub(super) fn forecast(series: &Series, horizon: usize, chance: &mut Chance) -> 
     let is_whole = known.iter().all(|x| x.fract() == 0.0);
     // The mean of the smallest numbers that there are may be zero.
     let factor = if average > 0.0 { much / average } else { 1.0 };
-    let mut value = || {
+    let value = |chance: &mut Chance| {
         if chance.uniform() >= often {
             return 0.0;
         }
@@ -53,7 +53,11 @@ pub(super) fn forecast(series: &Series, horizon: usize, chance: &mut Chance) -> 
         if is_whole { x.round() } else { x }
     };
     let paths: Vec<Vec<f64>> = (0..PATHS)
-        .map(|_| (0..horizon).map(|_| value()).collect())
+        .map(|_| {
+            // So that a farther horizon leaves nearer steps as they are.
+            let mut chance = chance.branch();
+            (0..horizon).map(|_| value(&mut chance)).collect()
+        })
         .collect();
     let mean = often * much;
     let ranges = |low: f64, high: f64| -> Vec<Interval> {
