@@ -157,9 +157,11 @@ pub struct Filter {
     pub unit_id: Option<Uuid>,
     /// Only of this field.
     pub field_code: Option<String>,
+    /// Leaves out figures of wards, communes and special zones.
+    pub city_level_only: bool,
 }
 
-/// Sums up the series within a scope. Without indicator and unit: all but the local ones, which are too many.
+/// Sums up the series within a scope.
 pub async fn read(
     db: impl PgExecutor<'_>,
     scope: &Scope,
@@ -173,14 +175,15 @@ pub async fn read(
         WHERE ($1 OR unit_id = ANY($2) OR responsible_unit_id = ANY($2) OR field_code = ANY($3))
             AND ($4::uuid IS NULL OR indicator_id = $4)
             AND ($5::uuid IS NULL OR unit_id = $5)
-            AND ($4::uuid IS NOT NULL OR $5::uuid IS NOT NULL OR NOT is_local)
+            AND NOT ($7 AND is_local)
             AND ($6::text IS NULL OR field_code = $6)",
         scope.all,
         &scope.units,
         &scope.fields,
         filter.indicator_id,
         filter.unit_id,
-        filter.field_code
+        filter.field_code,
+        filter.city_level_only
     );
     let rows = rows.fetch_all(db).await?;
     let mut sum = Tally::default();

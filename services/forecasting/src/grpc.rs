@@ -1,6 +1,6 @@
 //! The contract's service: what is asked is read and permitted here.
 
-use chassis::{Base, Caller, Claimed, RequestKey, page};
+use chassis::{Base, Caller, Claimed, RequestKey, directory::Scope, page};
 use proto::{
     forecasting::v1::{self as pb, RiskStatus, forecast_service_server::ForecastService},
     period::Period,
@@ -14,6 +14,7 @@ use crate::{
     check,
     error::Error,
     explain::explain,
+    load::is_local,
     overview::{self, Sight},
     scenario::{self, Scenario, Stage, texts},
     threshold,
@@ -34,6 +35,15 @@ impl Grpc {
     #[must_use]
     pub fn new(base: Base, watch: Watch) -> Self {
         Self { base, watch }
+    }
+
+    /// Whether a scope covers wards, communes and special zones alone.
+    fn is_local(&self, scope: &Scope) -> bool {
+        let is_local = |unit: &Uuid| {
+            let unit = self.base.directory.unit(*unit);
+            unit.is_some_and(|unit| is_local(unit.kind))
+        };
+        !scope.all && scope.fields.is_empty() && scope.units.iter().all(is_local)
     }
 
     /// A unit and those below it; nothing when none is asked for.
@@ -288,9 +298,13 @@ impl ForecastService for Grpc {
     ) -> Result<Response<pb::ForecastAccuracy>, Status> {
         let scope = Caller::of(&request)?.scope(READ);
         let request = request.get_ref();
+        let indicator_id = optional_id("indicator_id", &request.indicator_id)?;
+        let unit_id = optional_id("unit_id", &request.unit_id)?;
         let filter = accuracy::Filter {
-            indicator_id: optional_id("indicator_id", &request.indicator_id)?,
-            unit_id: optional_id("unit_id", &request.unit_id)?,
+            // Those of all wards are too many, but some people's are all there is to them.
+            city_level_only: indicator_id.is_none() && unit_id.is_none() && !self.is_local(&scope),
+            indicator_id,
+            unit_id,
             field_code: code("field_code", &request.field_code)?,
         };
         let accuracy = accuracy::read(&self.base.db, &scope, &filter).await?;

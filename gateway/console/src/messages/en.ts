@@ -364,7 +364,7 @@ export const en: Messages = {
     lead: "Forecasts of the last three years against what came, within your scope; without figures of single wards, communes and special zones.",
     leadIndicator:
       "Forecasts of this indicator in the last three years against what came, in all units within your scope.",
-    leadUnit: (unit) => `Forecasts of the last three years against what came, of ${unit}.`,
+    leadLocal: "Forecasts of the last three years against what came, of your unit.",
     everything: "See all indicators",
     bias: (count, stated, share, words) =>
       `A probability was stated ${many(count, "time", "times")}, ${stated} on average, and ${share} met the plan: ${words}.`,

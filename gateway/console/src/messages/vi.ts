@@ -357,7 +357,7 @@ const vi = {
     lead: "Đối chiếu dự báo của ba năm gần nhất với kết quả thực tế, trong phạm vi của bạn; không tính số liệu của từng phường, xã, đặc khu.",
     leadIndicator:
       "Đối chiếu dự báo chỉ tiêu này trong ba năm gần nhất với kết quả thực tế, ở mọi đơn vị trong phạm vi của bạn.",
-    leadUnit: (unit: string) => `Đối chiếu dự báo của ba năm gần nhất với kết quả thực tế của ${unit}.`,
+    leadLocal: "Đối chiếu dự báo của ba năm gần nhất với kết quả thực tế của đơn vị bạn.",
     everything: "Xem mọi chỉ tiêu",
     bias: (count: string, stated: string, share: string, words: string) =>
       `Trong ${count} lần nói xác suất, trung bình nói ${stated}, thực tế ${share} đạt kế hoạch: ${words}.`,

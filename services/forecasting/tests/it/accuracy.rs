@@ -176,7 +176,7 @@ async fn accuracy_is_cut_to_the_scope(db: PgPool) {
         (&setting.leader, 1, 1, 1, 1),
         // In charge of the city's figure.
         (&setting.finance_head, 1, 0, 0, 0),
-        (&setting.ward_head, 0, 1, 1, 1),
+        (&setting.ward_head, 1, 1, 1, 1),
         (&setting.health_head, 0, 1, 1, 1),
     ] {
         assert_eq!(counts(person, all()).await, whole, "{person}");
