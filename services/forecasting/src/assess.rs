@@ -239,7 +239,7 @@ pub fn look_ahead(
         true => reported(basis, timeline, until)?,
         false => derive::look_ahead(basis, timeline, until, terms)?,
     };
-    outlook.keep_within(&basis.indicator);
+    outlook.keep_within(&basis.indicator, timeline);
     Ok(outlook)
 }
 

@@ -52,7 +52,8 @@ pub async fn keep(
         let last = assessed.forecast.history.last();
         let prediction = last.and_then(|last| Prediction::of(&assessed.forecast, last, false));
         predictions.extend(prediction.map(|prediction| (series.key(), prediction)));
-        if is_listed(series, assessed) {
+        // Whoever follows the board learns of what leaves it, too.
+        if is_listed(series, assessed) || earlier.is_some_and(|earlier| earlier.is_listed) {
             let status = earlier.map(|earlier| i32::from(earlier.status));
             changes.push((
                 series,

@@ -142,13 +142,12 @@ impl Outlook {
         self.paths = paths;
     }
 
-    /// Keeps it to what may be reported at all.
-    pub fn keep_within(&mut self, indicator: &Indicator) {
-        let low = indicator.minimum.parse().unwrap_or(f64::NEG_INFINITY);
-        let high = indicator.maximum.parse().unwrap_or(f64::INFINITY);
-        if low > high {
-            return;
-        }
+    /// Keeps it to what may be reported at all, and to what was: limits of the city's figures are not the country's.
+    pub fn keep_within(&mut self, indicator: &Indicator, timeline: &Timeline) {
+        let (least, most) = timeline.range();
+        let low: f64 = indicator.minimum.parse().unwrap_or(f64::NEG_INFINITY);
+        let high: f64 = indicator.maximum.parse().unwrap_or(f64::INFINITY);
+        let (low, high) = (low.min(least), high.max(most));
         let mut beyond = self
             .paths
             .iter()
@@ -292,6 +291,25 @@ mod tests {
 
     use super::*;
     use crate::timeline::tests::{history, totals};
+
+    #[test]
+    fn limits_cut_what_was_never_beyond_them() {
+        let values: Vec<Option<f64>> = (0..36).map(|at| Some(90.0 + f64::from(at % 5))).collect();
+        let timeline = Timeline::new(&history("2023-01", &values)).unwrap();
+        let highest = |maximum: &str| {
+            let indicator = Indicator {
+                maximum: maximum.to_owned(),
+                ..Default::default()
+            };
+            let mut outlook = Outlook::new(&timeline, None, &indicator, 1).unwrap();
+            outlook.keep_within(&indicator, &timeline);
+            let values = outlook.paths.iter().flatten();
+            values.fold(f64::MIN, |most, value| most.max(*value))
+        };
+        assert!(highest("") > 95.0);
+        assert!((highest("95") - 95.0).abs() < 1e-9);
+        assert!((highest("60") - 94.0).abs() < 1e-9, "it was 94 already");
+    }
 
     #[test]
     fn running_totals_go_on_and_start_over() {

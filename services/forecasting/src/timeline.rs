@@ -115,6 +115,15 @@ impl Timeline {
         self.places
     }
 
+    /// The least and the greatest figure.
+    #[must_use]
+    pub fn range(&self) -> (f64, f64) {
+        let figures = self.values.iter().flatten();
+        figures.fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), figure| {
+            (low.min(*figure), high.max(*figure))
+        })
+    }
+
     /// The period of the first figure.
     #[must_use]
     pub fn first(&self) -> Period {

@@ -2,7 +2,7 @@
 
 use chassis::{Caller, Directory, calendar::city_date};
 use chrono::{DateTime, TimeDelta, Utc};
-use proto::{indicators::v1 as pb, period::Period};
+use proto::{identity::v1::UnitKind, indicators::v1 as pb, period::Period};
 use rust_decimal::Decimal;
 use sqlx::{PgConnection, PgExecutor};
 use uuid::Uuid;
@@ -89,7 +89,9 @@ impl Record {
         parse::demand_begun("period", period, city_date(Utc::now()))?;
         let is_of_series = period.frequency() == indicator.frequency();
         let value = parse::decimal("value", &message.value)?;
-        if is_of_series {
+        let unit = directory.unit(unit_id);
+        // What is plausible is said of the city and its units.
+        if is_of_series && unit.is_none_or(|unit| unit.kind != UnitKind::Country) {
             indicator.demand_plausible("value", value)?;
         }
         let known_time = parse::optional_time("known_time", message.known_time)?;

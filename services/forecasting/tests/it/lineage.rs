@@ -86,6 +86,8 @@ async fn a_unit_leaves_the_board_when_it_ends_and_goes_on_under_another_name(db:
     setting.is_settled().await;
     assert_eq!(setting.counted(&setting.leader).await, 1);
 
+    let before = setting.facts().await;
+
     // It ends yesterday, and another one has all of it since then.
     let today = city_date(Utc::now());
     let new = Uuid::now_v7();
@@ -102,6 +104,7 @@ async fn a_unit_leaves_the_board_when_it_ends_and_goes_on_under_another_name(db:
     assert_eq!(line.recent_values.last(), Some(&figures[35].value));
     setting.is_settled().await;
     assert_eq!(setting.counted(&setting.leader).await, 1);
+    assert_eq!(setting.facts().await, before + 2, "one left, one came");
 
     // Of the old one there is its history, and why nothing comes.
     let outlook = setting.outlook(&setting.leader, &rate, setting.ward).await;

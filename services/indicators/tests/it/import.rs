@@ -128,6 +128,10 @@ async fn the_entry_that_is_wrong_is_named_and_nothing_is_recorded(db: PgPool) {
             invalid(&format!("observations[1].{field}"))
         );
     }
+    // What is plausible is said of the city, and of the indicator's own periods.
+    let country = figure(&id, setting.country, "2023-10", "500000");
+    let year = figure(&id, setting.city, "2023", "500000");
+    assert_eq!(added(&setting, vec![country, year]).await, 2);
     assert_eq!(
         refused(import(&setting, Vec::new()).await),
         invalid("observations")

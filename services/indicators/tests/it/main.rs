@@ -35,6 +35,7 @@ pub struct Setting {
     pub health: Uuid,
     pub ward: Uuid,
     pub other_ward: Uuid,
+    pub country: Uuid,
     pub statistician: String,
     pub finance_statistician: String,
     pub leader: String,
@@ -54,6 +55,7 @@ impl Setting {
         let health = city.unit("D-HLT", UnitKind::Department, Some(root));
         let ward = city.unit("26740", UnitKind::Ward, Some(root));
         let other_ward = city.unit("26743", UnitKind::Ward, Some(root));
+        let country = city.unit("VN", UnitKind::Country, None);
         let all = ["read", "define", "plan", "publish", "submit", "approve"];
         let all = all.map(|verb| format!("indicators.{verb}"));
         city.role("statistician", &all.each_ref().map(String::as_str));
@@ -93,6 +95,7 @@ impl Setting {
             health,
             ward,
             other_ward,
+            country,
             statistician,
             finance_statistician,
             leader,
