@@ -1,5 +1,7 @@
 //! What callers reach for: of each kind one of a department and one of a ward.
 
+use std::time::Duration;
+
 use base64::{Engine, engine::general_purpose::STANDARD};
 use e2e::{City, Http};
 use serde_json::{Value, json};
@@ -205,6 +207,7 @@ impl Making<'_> {
             )
             .await
             .ok();
+        self.wait_for_hindcasts().await;
         let (explanation, attachment) = self.explanation().await;
         let [item, code, place, photo] = self.item().await;
         Own {
@@ -221,6 +224,22 @@ impl Making<'_> {
             subject: self.subject,
             home: self.home,
         }
+    }
+
+    /// The past of the demonstration's series is forecast once nothing else is to do.
+    async fn wait_for_hindcasts(&self) {
+        let query = [
+            ("indicator_id", &*self.indicator),
+            ("unit_id", &*self.subject),
+        ];
+        let limit = Duration::from_secs(120);
+        e2e::eventually("the past is forecast", limit, async || {
+            let answer = self.leader.get_with("/v1/forecast-accuracy", &query).await;
+            answer.ok()["seriesCount"]
+                .as_i64()
+                .filter(|count| *count > 0)
+        })
+        .await;
     }
 
     async fn grant(&self, person: &Value) -> String {
