@@ -129,21 +129,21 @@ impl<'a> Teller<'a> {
                 let pace = self.pace().unwrap_or_default();
                 let growth = self.growth();
                 let (sum, left) = (self.sums(), assessment.remaining_periods);
-                let (ky, period) = self.period_name();
+                let (of_vi, of_en) = self.period_name();
                 let (vi, en) = match (sum, left) {
                     (true, 2..) => (
-                        format!("mỗi {ky} trong {left} {ky} còn lại cần bình quân {pace}"),
+                        format!("mỗi {of_vi} trong {left} {of_vi} còn lại cần bình quân {pace}"),
                         format!(
-                            "each of the {left} remaining {period}s must bring {pace} on average"
+                            "each of the {left} remaining {of_en}s must bring {pace} on average"
                         ),
                     ),
                     (true, _) => (
-                        format!("{ky} còn lại cần {pace}"),
-                        format!("the remaining {period} must bring {pace}"),
+                        format!("{of_vi} còn lại cần {pace}"),
+                        format!("the remaining {of_en} must bring {pace}"),
                     ),
                     (false, _) => (
-                        format!("{ky} cuối cần {pace}"),
-                        format!("the last {period} must show {pace}"),
+                        format!("{of_vi} cuối cần {pace}"),
+                        format!("the last {of_en} must show {pace}"),
                     ),
                 };
                 self.say(
