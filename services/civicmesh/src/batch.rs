@@ -72,7 +72,7 @@ pub fn forecast(tables: &Tables) -> anyhow::Result<()> {
     let mut known = HashSet::new();
     each(tables, &columns, header, |question: Question, out| {
         let id = &question.series_id;
-        ensure!(!id.is_empty(), "series_id: must not be empty");
+        ensure!(!id.trim().is_empty(), "series_id: must not be empty");
         ensure!(known.insert(id.clone()), "series_id: {id} is there before");
         let values = values(&question.values)?;
         ensure!(
@@ -124,6 +124,8 @@ pub fn screen(tables: &Tables) -> anyhow::Result<()> {
     let header = "series_id,score,flag,suspicion,expected,suggested";
     let columns = ["series_id", "m", "history", "reported"];
     each(tables, &columns, header, |report: Report, out| {
+        let id = &report.series_id;
+        ensure!(!id.trim().is_empty(), "series_id: must not be empty");
         ensure!(report.reported.is_finite(), "reported: must be a number");
         let history = values(&report.history)?;
         let series = series(&history, report.m, report.start.as_deref(), 1)?;

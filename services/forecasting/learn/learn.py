@@ -298,18 +298,28 @@ def learn_scale(errors, seen, products):
     return found.x[:count] * shrunk
 
 
-def learn_quantiles(errors, row, seen):
+def quantiles(values, weight):
+    """What lies at the levels."""
+    order = np.argsort(values)
+    place = (np.cumsum(weight[order]) - weight[order] / 2) / weight.sum()
+    return np.interp(normal.cdf(LEVELS), place, values[order])
+
+
+def learn_quantiles(errors, scale, seen):
     """Conformal: the quantiles of the deviations at each reach, over all series."""
-    deviation, table = errors.deviations(row), []
+    deviation, table = errors.deviations(scale), []
     for first, end in zip(STEPS, [*STEPS[1:], 1000]):
         here = seen & (errors.step + 1 >= first) & (errors.step + 1 < end)
         if not here.any():
             table.append(table[-1])
             continue
-        order = np.argsort(deviation[here])
-        values, weight = deviation[here][order], errors.w[here][order]
-        place = (np.cumsum(weight) - weight / 2) / weight.sum()
-        row = np.interp(normal.cdf(LEVELS), place, values)
+        row = quantiles(deviation[here], errors.w[here])
+        if first == 1:
+            # The next figure is looked at most: of no large set should it be outside more often than is said.
+            large = [part for part in (here & (errors.set == name) for name in set(errors.set)) if part.sum() >= 400]
+            rows = [row, *(quantiles(deviation[part], errors.w[part]) for part in large)]
+            row[LEVELS < -1.9] = np.min(rows, 0)[LEVELS < -1.9]
+            row[LEVELS > 1.9] = np.max(rows, 0)[LEVELS > 1.9]
         # The course is a median already: what lies between is mostly which way the times went.
         row[np.abs(LEVELS) < 1.5] -= CENTRED * row[LEVELS == 0]
         # The farthest ends rest on a handful of values.
@@ -318,7 +328,7 @@ def learn_quantiles(errors, row, seen):
     return np.array(table)
 
 
-def learn_dependence(samples, errors, tables, draws=200, most=1200):
+def learn_dependence(samples, errors, tables, draws=500, most=2500):
     """What steps share, and what walks at random, by how well sums of some quarters (or years) are foretold."""
     chance = np.random.default_rng(1)
     m = samples[0].m
@@ -442,12 +452,12 @@ def learn(group, options, gates=None):
     for fold, gate in enumerate(gates):
         seen = errors.fold != fold
         scale = learn_scale(errors, seen, PRODUCT_RIDGE[group])
-        quantiles = learn_quantiles(errors, scale, seen)
+        rows = learn_quantiles(errors, scale, seen)
         full = np.zeros((len(all_names), FEATURES + 2))
         full[:, 0] = -99
         for name, row in zip(names, gate):
             full[all_names.index(name)] = row
-        tables.append((full, scale, quantiles))
+        tables.append((full, scale, rows))
     # Two numbers for all series: without a fold they would hardly differ.
     dependence = learn_dependence(samples, errors, tables)
     print(group, len(samples), "shared %.2f walking %.2f" % dependence, flush=True)

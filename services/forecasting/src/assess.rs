@@ -283,22 +283,24 @@ fn method(basis: model::Basis) -> &'static str {
     }
 }
 
-/// The assessment that stands for the series: against the most endangered base target of those that are still open,
-/// else of those that counted last.
+/// The assessment that stands for the series: against the most endangered base target of those whose period runs, else of
+/// those to come, else of those that counted last.
 fn line<'a>(
     judged: impl Iterator<Item = &'a Judged> + Clone,
     today: NaiveDate,
 ) -> Option<&'a Judged> {
-    let end = |judged: &&Judged| {
+    let span = |judged: &&Judged| {
         let target = judged.assessment.target.as_ref()?;
         let is_base = target.kind() == TargetKind::Base;
         let period = Period::try_from(&target.period).ok().filter(|_| is_base)?;
-        Some(period.last_day())
+        Some((period.first_day(), period.last_day()))
     };
-    let open = judged
-        .clone()
-        .find(|judged| end(judged).is_some_and(|end| end >= today));
-    open.or_else(|| {
+    let end = |judged: &&Judged| Some(span(judged)?.1);
+    let open = |until: NaiveDate| {
+        let is_open = |(first, last): (NaiveDate, NaiveDate)| first <= until && today <= last;
+        judged.clone().find(|one| span(one).is_some_and(is_open))
+    };
+    open(today).or_else(|| open(NaiveDate::MAX)).or_else(|| {
         let newest = judged.clone().filter_map(|judged| end(&judged)).max()?;
         judged.clone().find(|judged| end(judged) == Some(newest))
     })
@@ -493,6 +495,35 @@ mod tests {
                 );
             }
         }
+    }
+
+    #[test]
+    fn the_plan_of_a_year_to_come_does_not_stand_before_it_begins() {
+        let values: Vec<Option<f64>> = (0..34).map(|at| Some(100.0 + f64::from(at % 3))).collect();
+        let mut basis = basis(timeline::tests::history("2024-01", &values));
+        basis.indicator.set_frequency(Frequency::Month);
+        basis.indicator.set_year_rule(YearRule::Sum);
+        basis.targets = [("2027", "9000"), ("2026", "1100")]
+            .map(|(year, plan)| {
+                let mut target = Target {
+                    period: Some(year.parse::<Period>().unwrap().into()),
+                    value: plan.to_owned(),
+                    ..Default::default()
+                };
+                target.set_comparator(Comparator::AtLeast);
+                target.set_kind(TargetKind::Base);
+                target
+            })
+            .to_vec();
+        let line = |today: &str| assess(&basis, &terms(today)).view.1;
+        assert_eq!(
+            line("2026-11-03"),
+            "2026",
+            "though that of 2027 is endangered"
+        );
+        assert_eq!(line("2027-01-01"), "2027");
+        basis.targets.pop();
+        assert_eq!(assess(&basis, &terms("2026-11-03")).view.1, "2027");
     }
 
     #[test]

@@ -27,9 +27,13 @@ pub fn check(forecast: &pb::Forecast, period: Period, value: f64) -> pb::CheckVa
         let series = timeline.question(&indicator, period).ok()?;
         let is_total = timeline.is_total(&indicator) && period.number() > 1;
         let total = is_total.then(|| Total::before(&timeline, period));
-        Some((series, total, timeline.places().max(decimals)))
+        let year = Period::from_index(period.frequency(), period.index() + 1 - period.number());
+        let so_far = timeline.observed(year, period.previous());
+        let is_sum = indicator.year_rule() == YearRule::Sum && !so_far.is_empty();
+        let so_far = is_sum.then(|| so_far.into_iter().sum::<Option<f64>>());
+        Some((series, total, timeline.places().max(decimals), so_far))
     });
-    let Some((series, total, places)) = known else {
+    let Some((series, total, places, so_far)) = known else {
         return pb::CheckValueResponse::default();
     };
     let limit = |text: &str, open| text.parse().unwrap_or(open);
@@ -43,8 +47,11 @@ pub fn check(forecast: &pb::Forecast, period: Period, value: f64) -> pb::CheckVa
     };
     let mut anomaly = match total {
         Some(total) => of_total(&series, total, value, can_be),
-        None => of_period(&series, value, can_be, indicator.year_rule()),
+        None => of_period(&series, value, can_be, so_far),
     };
+    if !(low..=high).contains(&value) {
+        anomaly.suspicion = anomaly.suspicion.or(Some(Suspicion::Shift));
+    }
     let range = &mut anomaly.interval95;
     (range.low, range.high) = (range.low.max(low).min(high), range.high.min(high).max(low));
     let write = |language, value| written(language, &decimal(value, decimals));
@@ -77,24 +84,32 @@ pub fn check(forecast: &pb::Forecast, period: Period, value: f64) -> pb::CheckVa
 }
 
 /// Holds a period's own value against those before it. What cannot be meant, or would be unusual itself, is no
-/// explanation.
+/// explanation. `so_far` is what the year brought before it, none of what is not summed, unknown with a gap.
 fn of_period(
     series: &Series,
     value: f64,
     can_be: impl Fn(&f64) -> bool,
-    rule: YearRule,
+    so_far: Option<Option<f64>>,
 ) -> Anomaly {
     let mut found = model::anomaly(series, value, SEED);
-    let is_usual = |meant: &f64| model::anomaly(series, *meant, SEED).suspicion.is_none();
+    if found.suspicion == Some(Suspicion::Cumulative) {
+        found.suggested = so_far.flatten().map(|so_far| value - so_far);
+    }
+    let range = found.interval95;
+    let is_near = |meant: &f64| (range.low..=range.high).contains(meant);
     let is_explained = match (found.suspicion, found.suggested) {
-        (Some(Suspicion::Cumulative), _) if rule != YearRule::Sum => false,
-        (_, Some(meant)) => can_be(&meant) && is_usual(&meant),
+        (Some(Suspicion::Cumulative), None) => so_far.is_some(),
+        (_, Some(meant)) => can_be(&meant) && is_near(&meant),
         _ => true,
     };
     if !is_explained {
         found.suspicion = Some(Suspicion::Shift);
-        found.suggested = None;
     }
+    // What would be asked about itself, as the last figure again, is not proposed.
+    let is_usual = |meant: &f64| model::anomaly(series, *meant, SEED).suspicion.is_none();
+    found.suggested = found
+        .suggested
+        .filter(|meant| is_explained && is_usual(meant));
     found
 }
 
@@ -142,7 +157,9 @@ fn of_total(series: &Series, total: Total, value: f64, can_be: impl Fn(&f64) -> 
     let added = (total.back == 1.0).then_some((Suspicion::NotCumulative, total.value + value));
     let meant = added.into_iter().chain([(Suspicion::Sign, -value)]);
     let believed = factors.into_iter().chain(meant);
-    let is_usual = |meant: f64| judge(meant).suspicion.is_none();
+    let range = found.interval95;
+    let is_usual =
+        |meant: f64| (range.low..=range.high).contains(&meant) && judge(meant).suspicion.is_none();
     let mut believed = believed.filter(|(_, meant)| can_be(meant) && is_usual(*meant));
     let (suspicion, suggested) = match believed.next() {
         _ if value == total.value => (Suspicion::RepeatsLastPeriod, None),
@@ -260,6 +277,21 @@ mod tests {
         // A thousandth of a case is none.
         let never = monthly(YearRule::Sum, ["0", ""], &[0.0; 34]);
         assert_eq!(told(&never, 3.0), shift);
+        // What is beyond the limits is asked about, however far ranges reach.
+        let full = monthly(YearRule::Last, ["0", "100"], &wave(95.0));
+        assert_eq!(told(&full, 100.5), shift);
+        // The last figure with another sign: what was meant would be asked about itself.
+        let plain: Vec<f64> = (0..34).map(|at| f64::from(9000 + at * 37 % 61)).collect();
+        let signed = monthly(YearRule::Sum, ["0", ""], &plain);
+        assert_eq!(
+            told(&signed, -plain[33]),
+            ("SIGN".to_owned(), String::new())
+        );
+        // The total of the year so far with this month, and without it: last month's total once more.
+        let so_far: f64 = plain[24..].iter().sum();
+        let whole = ("CUMULATIVE".to_owned(), "9025".to_owned());
+        assert_eq!(told(&signed, so_far + 9025.0), whole);
+        assert_eq!(told(&signed, so_far), shift);
         // In millions instead of billions there are digits that are not reported.
         let large = monthly(YearRule::Sum, ["0", ""], &wave(70_000.0));
         let (suspicion, suggested) = told(&large, 71_234_567.0);

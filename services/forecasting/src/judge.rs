@@ -39,6 +39,12 @@ impl Case<'_> {
             .is_some_and(|(_, due)| last.is_some_and(|last| last < due))
     }
 
+    /// To how many decimal places figures are reported.
+    fn places(&self) -> i32 {
+        let seen = self.timeline.map_or(0, Timeline::places);
+        seen.max(self.indicator.decimals)
+    }
+
     /// The colour that it had against a target that is still the same.
     fn colour(&self, target: &Target) -> Option<Status> {
         let same = |before: &&pb::Assessment| before.target.as_ref() == Some(target);
@@ -150,7 +156,8 @@ pub fn judge(case: Case<'_>, target: &Target) -> Judged {
     assessment.set_no_pace_reason(NoPaceReason::Unknown);
     if let Ok(year) = &year {
         assessment.remaining_periods = year.remaining();
-        if !is_context {
+        let is_running = case.outlook.err() != Some(NoForecastReason::UnitEnded);
+        if !is_context && is_running {
             year.fill_pace(&mut assessment, case);
         }
     }
@@ -304,9 +311,8 @@ impl Year {
             }
             Err(reason) => return Err(reason),
         };
-        let places = case.timeline.map_or(0, Timeline::places);
         model::outturn(self.rule, self.periods(), &self.observed, &paths)
-            .map(|outturn| outturn.rounded(places.max(case.indicator.decimals)))
+            .map(|outturn| outturn.rounded(case.places()))
             .map_err(|_| NoForecastReason::TooShort)
     }
 
@@ -376,10 +382,14 @@ impl Year {
             model::Target::AtMost(_) => (bounds.high, None),
             model::Target::AtLeast(_) | model::Target::Within { .. } => (bounds.low, bounds.high),
         };
-        let text = |value| decimal(value, case.indicator.decimals);
+        let places = case.places();
+        let least = |value: f64| decimal(rounded_up(value, places), places);
+        let most = |value: f64| decimal(-rounded_up(-value, places), places);
         let (value, upper) = pick(pace.value);
-        assessment.required_pace = value.map(text).unwrap_or_default();
-        assessment.required_pace_upper = upper.map(text).unwrap_or_default();
+        let is_most = matches!(self.target, model::Target::AtMost(_));
+        let value = value.map(|value| if is_most { most(value) } else { least(value) });
+        assessment.required_pace = value.unwrap_or_default();
+        assessment.required_pace_upper = upper.map(most).unwrap_or_default();
         // What is published as growth has no growth of its own.
         let growth = pace.growth.filter(|_| self.rule != Rule::Published);
         if let Some(growth) = growth.and_then(|growth| pick(growth).0) {
@@ -393,6 +403,13 @@ fn fill(assessment: &mut pb::Assessment, indicator: &Indicator, outturn: &Outtur
     assessment.outturn = decimal(outturn.mean(), indicator.decimals);
     assessment.outturn_low = decimal(interval.low, indicator.decimals);
     assessment.outturn_high = decimal(interval.high, indicator.decimals);
+}
+
+/// The least number with so many decimal places that is not below a value, but for the noise of binary arithmetic.
+fn rounded_up(value: f64, places: i32) -> f64 {
+    let unit = 10_f64.powi(places);
+    let steps = value * unit;
+    (steps - 1e-9 * steps.abs().max(1.0)).ceil() / unit
 }
 
 /// Writes a statistic as a decimal with so many places.
@@ -421,6 +438,20 @@ mod tests {
         assert_eq!(decimal(-0.004, 2), "0.00");
         assert_eq!(decimal(-0.6, 0), "-1");
         assert_eq!(decimal(5.0, -1), "5");
+    }
+
+    #[test]
+    fn a_pace_that_is_kept_meets_the_plan() {
+        for (value, places, expected) in [
+            (6.5, 0, 7.0),
+            (-1.5, 0, -1.0),
+            (0.149_999_999_999_9, 2, 0.15),
+            (0.15, 1, 0.2),
+            (0.300_000_000_000_000_04, 1, 0.3),
+            (12.0, 0, 12.0),
+        ] {
+            assert_eq!(rounded_up(value, places), expected, "{value}");
+        }
     }
 
     #[test]

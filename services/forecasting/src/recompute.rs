@@ -9,7 +9,7 @@ use anyhow::Context;
 use chassis::{Base, calendar::city_date};
 use chrono::Utc;
 use prost::Message;
-use proto::forecasting::v1 as pb;
+use proto::{forecasting::v1 as pb, identity::v1::UnitKind};
 use sqlx::{PgConnection, PgPool, Postgres, Transaction, postgres::PgListener};
 use uuid::Uuid;
 
@@ -307,11 +307,16 @@ pub async fn queue(tx: &mut PgConnection, series: &[Key]) -> sqlx::Result<()> {
 }
 
 /// Queues what was assessed on an earlier day, by other thresholds or by another model, for nothing else tells that a
-/// figure became late; and what is on the board though its unit ended meanwhile.
+/// figure became late; and what is on the board though its unit ended meanwhile, or is not though it exists.
 async fn queue_outdated(tx: &mut PgConnection, base: &Base, terms: &Terms) -> sqlx::Result<()> {
-    let units = base.directory.units().into_iter();
-    let ended = units.filter(|unit| unit.has_ended_by(terms.today));
-    let ended: Vec<Uuid> = ended.map(|unit| unit.id).collect();
+    let (mut ended, mut existing) = (Vec::new(), Vec::new());
+    for unit in base.directory.units() {
+        if unit.has_ended_by(terms.today) {
+            ended.push(unit.id);
+        } else if unit.is_valid_on(terms.today) && unit.kind != UnitKind::Country {
+            existing.push(unit.id);
+        }
+    }
     sqlx::query!(
         "INSERT INTO recompute (indicator_id, unit_id)
         SELECT indicator_id, unit_id FROM (
@@ -327,6 +332,10 @@ async fn queue_outdated(tx: &mut PgConnection, base: &Base, terms: &Terms) -> sq
                 SELECT FROM recompute r WHERE r.indicator_id = a.indicator_id AND r.unit_id = a.unit_id)
                 LIMIT $3)
             UNION
+            (SELECT indicator_id, unit_id FROM assessment a WHERE unit_id = ANY($6) AND item IS NULL AND NOT EXISTS (
+                SELECT FROM recompute r WHERE r.indicator_id = a.indicator_id AND r.unit_id = a.unit_id)
+                LIMIT $3)
+            UNION
             (SELECT indicator_id, unit_id FROM assessment a WHERE city_date < $2 AND NOT EXISTS (
                 SELECT FROM recompute r WHERE r.indicator_id = a.indicator_id AND r.unit_id = a.unit_id)
                 ORDER BY city_date LIMIT $3)) s
@@ -335,7 +344,8 @@ async fn queue_outdated(tx: &mut PgConnection, base: &Base, terms: &Terms) -> sq
         terms.today,
         OUTDATED,
         MODEL_VERSION,
-        &ended
+        &ended,
+        &existing
     )
     .execute(tx)
     .await?;

@@ -10,7 +10,8 @@ use super::chance::Chance;
 const DOUBT: f64 = 12.0;
 
 /// For each series the futures that belong together, in order: of each as many as of the one that has the most, those of
-/// others repeated. `pasts` hold the values of the same periods, `season` periods a year.
+/// others repeated. `pasts` hold the values of the same periods, `season` periods a year. Futures are ordered by their
+/// first year, so that a farther horizon leaves nearer periods as they are.
 pub fn together(
     pasts: &[Vec<Option<f64>>],
     season: usize,
@@ -33,7 +34,7 @@ pub fn together(
         }
     }
     let order = |(futures, deviates): (&&[Vec<f64>], Vec<f64>)| {
-        let sums = (0..count).map(|at| futures[at % futures.len()].iter().sum());
+        let sums = (0..count).map(|at| futures[at % futures.len()].iter().take(season).sum());
         let by_sum = sorted(&sums.collect::<Vec<f64>>());
         let mut order = vec![0; count];
         for (place, at) in by_sum.into_iter().zip(sorted(&deviates)) {
@@ -140,6 +141,18 @@ mod tests {
                 assert!(all.into_iter().eq(0..400), "each future once");
             }
         }
+    }
+
+    #[test]
+    fn a_farther_horizon_changes_nothing_before() {
+        let mut chance = Chance::new(4);
+        let long: Vec<Vec<f64>> = (0..200)
+            .map(|_| (0..8).map(|_| chance.normal()).collect())
+            .collect();
+        let short: Vec<Vec<f64>> = long.iter().map(|path| path[..4].to_vec()).collect();
+        let order =
+            |futures: &[Vec<f64>]| together(&[past(1.0), past(-1.0)], 4, &[futures, futures], 1);
+        assert_eq!(order(&short), order(&long));
     }
 
     #[test]

@@ -116,6 +116,12 @@ async fn a_unit_leaves_the_board_when_it_ends_and_goes_on_under_another_name(db:
         text.starts_with("The unit no longer exists. The latest figure is"),
         "{text}"
     );
+
+    // It was a mistake.
+    let old = setting.unit(setting.ward, "26740", UnitKind::Ward);
+    setting.directory.apply([Entry::Unit(old)]);
+    let line = setting.assessed(&rate, setting.ward).await;
+    assert!(line.assessment.unwrap().probability.is_some());
 }
 
 #[sqlx::test]
