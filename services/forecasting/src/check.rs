@@ -222,6 +222,10 @@ fn reason(language: Language, suspicion: Suspicion, low: &str, high: &str) -> St
             "có thể đảo hai chữ số".to_owned(),
             "perhaps with two digits swapped".to_owned(),
         ),
+        Suspicion::Shift if low == high => (
+            format!("khác xa mức dự kiến {low}"),
+            format!("far from the {low} that was expected"),
+        ),
         Suspicion::Shift => (
             format!("khác xa mức dự kiến {low} đến {high}"),
             format!("far from the {low} to {high} that were expected"),

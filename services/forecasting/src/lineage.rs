@@ -1,17 +1,19 @@
 //! Units that came from others: amounts that add up go back beyond their beginning, as the shares of their predecessors;
-//! whatever is measured of a unit that only got another name goes on.
+//! whatever is measured and planned of a unit that only got another name goes on.
 
 use std::collections::HashMap;
 
 use chassis::{Base, Directory};
+use chrono::NaiveDate;
 use proto::{
-    indicators::v1::{Aggregation, Observation},
+    indicators::v1::{Aggregation, Observation, Target},
     period::Period,
 };
 use sqlx::PgConnection;
 use uuid::Uuid;
 
 use crate::{
+    assess::Basis,
     derive::calculated,
     judge::decimal,
     load::{self, Key, Loaded},
@@ -63,10 +65,9 @@ pub async fn load(
 ) -> anyhow::Result<()> {
     let before = |series: &Loaded| {
         let all = predecessors(&base.directory, series.basis.unit_id);
-        let is_same = matches!(all.as_slice(), [(_, share)] if *share == 1.0);
         match series.basis.indicator.aggregation() {
             Aggregation::Sum => all,
-            _ if is_same => all,
+            _ if is_renamed(&all) => all,
             _ => Vec::new(),
         }
     };
@@ -81,21 +82,49 @@ pub async fn load(
         return Ok(());
     }
     let old = Box::pin(load::load(tx, base, &keys, thresholds_version)).await?;
-    let old: HashMap<Key, Vec<Observation>> = old
-        .into_iter()
-        .map(|old| (old.key(), old.basis.history))
-        .collect();
+    let old: HashMap<Key, Basis> = old.into_iter().map(|old| (old.key(), old.basis)).collect();
     for series in loaded {
-        let parts = before(series).into_iter().map(|(unit, share)| {
-            let history = old.get(&(series.indicator_id, unit))?;
-            Some((history.as_slice(), share))
-        });
+        let units = before(series);
+        let known = |unit: Uuid| old.get(&(series.indicator_id, unit));
+        if let Some(only) = units.first().filter(|_| is_renamed(&units))
+            && let Some(former) = known(only.0)
+        {
+            let since = base.directory.unit(series.basis.unit_id);
+            take_plans(series, former, since.map(|unit| unit.valid_from));
+        }
+        let parts = units
+            .iter()
+            .map(|(unit, share)| Some((known(*unit)?.history.as_slice(), *share)));
         if let Some(parts) = parts.collect::<Option<Vec<_>>>() {
             let earlier = earlier(series, &parts);
             series.basis.history.splice(0..0, earlier);
         }
     }
     Ok(())
+}
+
+/// Whether a unit is all that one other was.
+fn is_renamed(predecessors: &[(Uuid, f64)]) -> bool {
+    matches!(predecessors, [(_, share)] if *share == 1.0)
+}
+
+/// Adds the plans of a unit under its former name that had not ended, but for those that were made anew.
+fn take_plans(series: &mut Loaded, former: &Basis, since: Option<NaiveDate>) {
+    let basis = &mut series.basis;
+    let is_open = |target: &Target| {
+        let span = Period::try_from(&target.period).ok();
+        span.is_some_and(|span| since.is_some_and(|since| since <= span.last_day()))
+    };
+    let place = |target: &Target| (target.period.clone(), target.author, target.kind);
+    let own: Vec<_> = basis.targets.iter().map(place).collect();
+    let kept = former.targets.iter();
+    let kept = kept.filter(|target| is_open(target) && !own.contains(&place(target)));
+    let kept = kept.map(|target| Target {
+        unit_id: basis.unit_id.to_string(),
+        ..target.clone()
+    });
+    let kept: Vec<Target> = kept.collect();
+    basis.targets.extend(kept);
 }
 
 /// The figures of a unit before its first, oldest first: of periods that all its predecessors reported.

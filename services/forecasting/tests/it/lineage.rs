@@ -102,6 +102,8 @@ async fn a_unit_leaves_the_board_when_it_ends_and_goes_on_under_another_name(db:
     setting.directory.apply([old, renamed].map(Entry::Unit));
     let line = setting.assessed(&rate, new).await;
     assert_eq!(line.recent_values.last(), Some(&figures[35].value));
+    let plan = line.assessment.unwrap().target.unwrap();
+    assert_eq!((plan.value.as_str(), plan.unit_id), ("1", new.to_string()));
     setting.is_settled().await;
     assert_eq!(setting.counted(&setting.leader).await, 1);
     assert_eq!(setting.facts().await, before + 2, "one left, one came");
