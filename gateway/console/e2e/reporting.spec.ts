@@ -43,10 +43,13 @@ test("a figure is entered, approved, and the board follows without reload", asyn
     await expect(value, "what was typed stays").toHaveValue(text);
   }
   // A slip by a factor of ten is told while it is typed, with what was probably meant.
-  await value.fill(`${Number(last) / 10}`.replace(".", ","));
+  const asked = `${duty.indicator.id}/${duty.unitId}:check?period.code=${duty.period.code}&value=${last}`;
+  const expected = await read<{ expectedLow: string; expectedHigh: string }>(officer, `/v1/forecasts/${asked}`);
+  const slip = `${(Number(expected.expectedLow) + Number(expected.expectedHigh)) / 20}`.replace(".", ",");
+  await value.fill(slip);
   await expect(officer.locator("[data-unusual]")).toContainText("10");
   await officer.locator("[data-suggested]").click();
-  await expect(value).not.toHaveValue(`${Number(last) / 10}`.replace(".", ","));
+  await expect(value).not.toHaveValue(slip);
   // What was reported last is plausible whatever the indicator measures.
   await value.fill(last.replace(".", ","));
   await officer.locator("[data-submit]").click();
