@@ -429,6 +429,9 @@ pub async fn whole(
     .ok_or(Error::NotFound(indicator_id, unit_id))?;
     let mut forecast = pb::Forecast::decode(row.forecast.as_slice())?;
     let item = pb::RiskItem::decode(row.item.unwrap_or_default().as_slice())?;
+    if forecast.history.iter().any(|figure| !figure.id.is_empty()) {
+        return Ok((forecast, item));
+    }
     let reported = load::history(db, &[indicator_id], &[unit_id]).await?;
     let own = |figure: &Observation| {
         let indicator = forecast.indicator.as_ref();

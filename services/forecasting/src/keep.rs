@@ -265,9 +265,11 @@ impl Columns {
         self.gap_ranks.push(assessed.rank.2);
         self.last_observations.push(standing.last_observation_id);
         self.figure_counts.push(assessed.forecast.observation_count);
-        // Reported figures are there already, and most of the message; calculated ones are nowhere else.
         let mut forecast = assessed.forecast.clone();
-        forecast.history.retain(|figure| figure.id.is_empty());
+        if !series.has_joined {
+            // Reported figures are there already, and most of the message; calculated ones are nowhere else.
+            forecast.history.retain(|figure| figure.id.is_empty());
+        }
         self.forecasts.push(forecast.encode_to_vec());
         let item = standing.is_listed.then(|| assessed.item.encode_to_vec());
         self.items.push(item);

@@ -1,10 +1,10 @@
-//! Units that came from others: amounts that add up go back beyond their beginning, as the shares of their predecessors;
-//! whatever is measured and planned of a unit that only got another name goes on.
+//! Units that came from others or took others in: amounts that add up go back as of the unit as it is now, with the shares
+//! of the others, and so do plans; whatever is measured and planned of a unit that only got another name goes on.
 
 use std::collections::HashMap;
 
-use chassis::{Base, Directory};
-use chrono::NaiveDate;
+use chassis::{Base, Directory, calendar::city_date};
+use chrono::{DateTime, NaiveDate, Utc};
 use proto::{
     indicators::v1::{Aggregation, Observation, Target},
     period::Period,
@@ -20,17 +20,60 @@ use crate::{
     model::places,
 };
 
-/// The predecessors of a unit that ended before it began, with their shares.
-fn predecessors(directory: &Directory, unit_id: Uuid) -> Vec<(Uuid, f64)> {
-    let Some(unit) = directory.unit(unit_id) else {
-        return Vec::new();
-    };
-    let ended = |id: Uuid| {
-        let last = directory.unit(id).and_then(|old| old.valid_to);
-        last.is_some_and(|last| last < unit.valid_from)
-    };
-    let all = unit.predecessors.iter().copied();
-    all.filter(|(id, _)| ended(*id)).collect()
+/// What a unit has of another one that ended.
+#[derive(Clone, Copy)]
+struct Former {
+    unit_id: Uuid,
+    share: f64,
+    last_day: NaiveDate,
+}
+
+/// What a unit began with, and what it has taken in since, oldest first.
+#[derive(Default)]
+struct Lineage {
+    since: NaiveDate,
+    origins: Vec<Former>,
+    joined: Vec<Former>,
+}
+
+impl Lineage {
+    /// What counts of it for figures and plans of this kind: of those that do not add up a former name.
+    fn of(directory: &Directory, unit_id: Uuid, aggregation: Aggregation) -> Self {
+        let Some(unit) = directory.unit(unit_id) else {
+            return Self::default();
+        };
+        let today = city_date(Utc::now());
+        let former = |(unit_id, share): &(Uuid, f64)| {
+            let old = directory.unit(*unit_id)?;
+            let last_day = old.valid_to.filter(|_| old.has_ended_by(today))?;
+            Some(Former {
+                unit_id: *unit_id,
+                share: *share,
+                last_day,
+            })
+        };
+        let since = unit.valid_from;
+        let mut all: Vec<Former> = unit.predecessors.iter().filter_map(former).collect();
+        all.sort_by_key(|former| former.last_day);
+        let (origins, joined) = all.into_iter().partition(|former| former.last_day < since);
+        let mut lineage = Self {
+            since,
+            origins,
+            joined,
+        };
+        if aggregation != Aggregation::Sum {
+            lineage.joined.clear();
+            let is_renamed = matches!(lineage.origins.as_slice(), [only] if only.share == 1.0);
+            if !is_renamed {
+                lineage.origins.clear();
+            }
+        }
+        lineage
+    }
+
+    fn all(&self) -> impl Iterator<Item = &Former> {
+        self.origins.iter().chain(&self.joined)
+    }
 }
 
 /// The series of the units that came from these.
@@ -56,24 +99,21 @@ pub fn successors(directory: &Directory, series: &[Key]) -> Vec<Key> {
         .collect()
 }
 
-/// Adds to series what the predecessors of their units reported, for periods before the first figure.
+/// Adds to series what their units have from others.
 pub async fn load(
     tx: &mut PgConnection,
     base: &Base,
     loaded: &mut [Loaded],
     thresholds_version: i32,
 ) -> anyhow::Result<()> {
-    let before = |series: &Loaded| {
-        let all = predecessors(&base.directory, series.basis.unit_id);
-        match series.basis.indicator.aggregation() {
-            Aggregation::Sum => all,
-            _ if is_renamed(&all) => all,
-            _ => Vec::new(),
-        }
+    let lineage = |series: &Loaded| {
+        let aggregation = series.basis.indicator.aggregation();
+        Lineage::of(&base.directory, series.basis.unit_id, aggregation)
     };
-    let keys = loaded.iter().flat_map(|series| {
-        let units = before(series).into_iter();
-        units.map(|(unit, _)| (series.indicator_id, unit))
+    let lineages: Vec<Lineage> = loaded.iter().map(lineage).collect();
+    let keys = loaded.iter().zip(&lineages).flat_map(|(series, lineage)| {
+        let formers = lineage.all();
+        formers.map(|former| (series.indicator_id, former.unit_id))
     });
     let mut keys: Vec<Key> = keys.collect();
     keys.sort_unstable();
@@ -83,81 +123,158 @@ pub async fn load(
     }
     let old = Box::pin(load::load(tx, base, &keys, thresholds_version)).await?;
     let old: HashMap<Key, Basis> = old.into_iter().map(|old| (old.key(), old.basis)).collect();
-    for series in loaded {
-        let units = before(series);
-        let known = |unit: Uuid| old.get(&(series.indicator_id, unit));
-        if let Some(only) = units.first().filter(|_| is_renamed(&units))
-            && let Some(former) = known(only.0)
-        {
-            let since = base.directory.unit(series.basis.unit_id);
-            take_plans(series, former, since.map(|unit| unit.valid_from));
-        }
-        let parts = units
-            .iter()
-            .map(|(unit, share)| Some((known(*unit)?.history.as_slice(), *share)));
-        if let Some(parts) = parts.collect::<Option<Vec<_>>>() {
-            let earlier = earlier(series, &parts);
-            series.basis.history.splice(0..0, earlier);
+    for (series, lineage) in loaded.iter_mut().zip(&lineages) {
+        let known = |former: &Former| old.get(&(series.indicator_id, former.unit_id));
+        let origins = lineage.origins.iter();
+        let origins: Option<Vec<_>> = origins
+            .map(|former| Some((known(former)?, former.share)))
+            .collect();
+        let joined = lineage.joined.iter();
+        let joined: Vec<_> = joined
+            .filter_map(|former| Some((known(former)?, *former)))
+            .collect();
+        begin(
+            &mut series.basis,
+            &origins.unwrap_or_default(),
+            lineage.since,
+        );
+        for (old, former) in joined {
+            series.has_joined |= !old.history.is_empty();
+            take_in(&mut series.basis, old, former);
         }
     }
     Ok(())
 }
 
-/// Whether a unit is all that one other was.
-fn is_renamed(predecessors: &[(Uuid, f64)]) -> bool {
-    matches!(predecessors, [(_, share)] if *share == 1.0)
-}
-
-/// Adds the plans of a unit under its former name that had not ended, but for those that were made anew.
-fn take_plans(series: &mut Loaded, former: &Basis, since: Option<NaiveDate>) {
-    let basis = &mut series.basis;
-    let is_open = |target: &Target| {
-        let span = Period::try_from(&target.period).ok();
-        span.is_some_and(|span| since.is_some_and(|since| since <= span.last_day()))
+/// Figures and plans of the time before a unit: of periods before its first figure that all others reported, and plans that
+/// were still open and are not made anew.
+fn begin(basis: &mut Basis, origins: &[(&Basis, f64)], since: NaiveDate) {
+    let Some(((first, share), others)) = origins.split_first() else {
+        return;
     };
-    let place = |target: &Target| (target.period.clone(), target.author, target.kind);
-    let own: Vec<_> = basis.targets.iter().map(place).collect();
-    let kept = former.targets.iter();
-    let kept = kept.filter(|target| is_open(target) && !own.contains(&place(target)));
-    let kept = kept.map(|target| Target {
-        unit_id: basis.unit_id.to_string(),
-        ..target.clone()
-    });
-    let kept: Vec<Target> = kept.collect();
-    basis.targets.extend(kept);
-}
-
-/// The figures of a unit before its first, oldest first: of periods that all its predecessors reported.
-fn earlier(series: &Loaded, parts: &[(&[Observation], f64)]) -> Vec<Observation> {
-    let index = |figure: &Observation| Period::try_from(&figure.period).map(Period::index).ok();
-    let own = series.basis.history.first().and_then(index);
-    let indicator = &series.basis.indicator;
-    let Some(((first, _), others)) = parts.split_first() else {
-        return Vec::new();
-    };
-    let others: Vec<HashMap<i32, &Observation>> = others
+    let own = basis.history.first().and_then(index);
+    let others_figures: Vec<_> = others
         .iter()
-        .map(|(history, _)| {
-            let by_period = history.iter();
-            by_period
-                .filter_map(|figure| Some((index(figure)?, figure)))
-                .collect()
-        })
+        .map(|(old, _)| by_period(&old.history))
         .collect();
-    let sum = |figure: &Observation| {
+    let figure = |figure: &Observation| {
         let at = index(figure).filter(|at| own.is_none_or(|own| *at < own))?;
-        let mut sources = vec![figure];
-        for other in &others {
-            sources.push(other.get(&at).copied()?);
+        let mut parts = vec![(figure, *share)];
+        for (figures, (_, share)) in others_figures.iter().zip(others) {
+            parts.push((figures.get(&at)?, *share));
         }
-        let share = |(figure, (_, share)): (&&Observation, &(_, f64))| {
-            Some(figure.value.parse::<f64>().ok()? * share)
-        };
-        let value: f64 = sources.iter().zip(parts).map(share).sum::<Option<f64>>()?;
-        let period = Period::from_index(indicator.frequency(), at);
-        let places = sources.iter().map(|figure| places(&figure.value)).max();
-        let value = decimal(value, indicator.decimals.max(places.unwrap_or_default()));
-        Some(calculated(&series.basis, period, value, &sources))
+        total(basis, &parts)
     };
-    first.iter().filter_map(sum).collect()
+    let earlier: Vec<Observation> = first.history.iter().filter_map(figure).collect();
+
+    let is_open = |target: &&Target| {
+        let span = Period::try_from(&target.period);
+        span.is_ok_and(|span| since <= span.last_day())
+    };
+    let is_new = |target: &&Target| !basis.targets.iter().any(|own| is_same(own, target));
+    let plan = |target: &Target| {
+        let mut parts = vec![(target, *share)];
+        for (old, share) in others {
+            parts.push((old.targets.iter().find(|one| is_same(one, target))?, *share));
+        }
+        let unit_id = basis.unit_id.to_string();
+        let whole = whole(&parts, basis.indicator.decimals)?;
+        Some(Target { unit_id, ..whole })
+    };
+    let open = first.targets.iter().filter(is_open).filter(is_new);
+    let plans: Vec<Target> = open.filter_map(plan).collect();
+    basis.history.splice(0..0, earlier);
+    basis.targets.extend(plans);
+}
+
+/// Adds the figures of a unit that was taken in, until its last day, and its plans to those that were made by then. Of a
+/// period that it did not report the whole is not known.
+fn take_in(basis: &mut Basis, old: &Basis, former: Former) {
+    if !old.history.is_empty() {
+        let figures = by_period(&old.history);
+        let history = std::mem::take(&mut basis.history);
+        let with = |figure: Observation| {
+            let period = Period::try_from(&figure.period).ok()?;
+            if period.last_day() > former.last_day {
+                return Some(figure);
+            }
+            let taken = figures.get(&period.index())?;
+            total(basis, &[(&figure, 1.0), (taken, former.share)])
+        };
+        let history = history.into_iter().filter_map(with).collect();
+        basis.history = history;
+    }
+    let decimals = basis.indicator.decimals;
+    for own in &mut basis.targets {
+        let made = own.create_time.as_ref();
+        let made = made.and_then(|time| DateTime::from_timestamp(time.seconds, 0));
+        let is_after = made.is_some_and(|time| city_date(time) > former.last_day);
+        let taken = old.targets.iter().find(|one| is_same(one, own));
+        if let Some(taken) = taken.filter(|_| !is_after)
+            && let Some(sum) = whole(&[(own, 1.0), (taken, former.share)], decimals)
+        {
+            *own = sum;
+        }
+    }
+}
+
+fn index(figure: &Observation) -> Option<i32> {
+    Period::try_from(&figure.period).map(Period::index).ok()
+}
+
+fn by_period(history: &[Observation]) -> HashMap<i32, &Observation> {
+    let figures = history.iter();
+    figures
+        .filter_map(|figure| Some((index(figure)?, figure)))
+        .collect()
+}
+
+/// Whether one stands for the other in another unit's plan.
+fn is_same(one: &Target, other: &Target) -> bool {
+    one.period == other.period && (one.author, one.kind) == (other.author, other.kind)
+}
+
+/// The figure of shares of units.
+fn total(basis: &Basis, parts: &[(&Observation, f64)]) -> Option<Observation> {
+    let period = Period::try_from(&parts.first()?.0.period).ok()?;
+    let values = parts.iter().map(|(figure, share)| (&*figure.value, *share));
+    let value = added(values, basis.indicator.decimals)?;
+    let figures: Vec<&Observation> = parts.iter().map(|(figure, _)| *figure).collect();
+    Some(calculated(basis, period, value, &figures))
+}
+
+/// The plan of shares of units, if all are met alike.
+fn whole(parts: &[(&Target, f64)], decimals: i32) -> Option<Target> {
+    let (first, _) = *parts.first()?;
+    if parts
+        .iter()
+        .any(|(plan, _)| plan.comparator != first.comparator)
+    {
+        return None;
+    }
+    let value = added(
+        parts.iter().map(|(plan, share)| (&*plan.value, *share)),
+        decimals,
+    )?;
+    let mut upper_value = String::new();
+    if !first.upper_value.is_empty() {
+        let uppers = parts
+            .iter()
+            .map(|(plan, share)| (&*plan.upper_value, *share));
+        upper_value = added(uppers, decimals)?;
+    }
+    Some(Target {
+        value,
+        upper_value,
+        illustrative: parts.iter().any(|(plan, _)| plan.illustrative),
+        ..first.clone()
+    })
+}
+
+/// The sum of shares of values, with as many places as they have.
+fn added<'a>(parts: impl Iterator<Item = (&'a str, f64)> + Clone, decimals: i32) -> Option<String> {
+    let places = parts.clone().map(|(value, _)| places(value)).max()?;
+    let share = |(value, share): (&str, f64)| Some(value.parse::<f64>().ok()? * share);
+    let sum = parts.map(share).sum::<Option<f64>>()?;
+    Some(decimal(sum, decimals.max(places)))
 }

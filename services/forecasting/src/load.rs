@@ -41,6 +41,8 @@ pub struct Loaded {
     pub exists: bool,
     /// The unit above, if it does.
     pub parent_id: Option<Uuid>,
+    /// Whether what its unit took in stands in the place of figures that were reported.
+    pub has_joined: bool,
 }
 
 impl Loaded {
@@ -150,6 +152,7 @@ async fn reported(
             kind,
             exists,
             parent_id,
+            has_joined: false,
             basis: Basis {
                 unit_id: key.1,
                 seed: seed(&indicator.code, unit.as_ref().map_or("", |unit| &unit.key)),

@@ -1,7 +1,7 @@
 use chassis::calendar::city_date;
 use chrono::Utc;
 use proto::{
-    forecasting::v1::NoForecastReason,
+    forecasting::v1::{Forecast, NoForecastReason},
     identity::v1::{Predecessor, UnitKind, export_directory_response::Entry},
     indicators::v1::{Aggregation, Indicator, Observation, Vintage},
 };
@@ -32,8 +32,7 @@ async fn a_merged_unit_goes_back_as_the_shares_of_its_predecessors(db: PgPool) {
     let mut flow = indicator("FLOW", "T04", setting.finance);
     flow.set_aggregation(Aggregation::Sum);
     let own = figures(&flow, setting.commune, 150, 6, 1);
-    let plan = target(&flow, setting.commune, "1800");
-    setting.feed(&flow, &[plan], &own).await;
+    setting.feed(&flow, &[], &own).await;
     setting.assessed(&flow, setting.commune).await;
     setting.is_settled().await;
     assert_eq!(history(&setting, &flow).await.len(), 6);
@@ -42,7 +41,9 @@ async fn a_merged_unit_goes_back_as_the_shares_of_its_predecessors(db: PgPool) {
     let [first, second] = setting.former;
     let mut old = figures(&flow, first, 100, 36, 7);
     old.extend(figures(&flow, second, 100, 36, 7).into_iter().skip(1));
-    setting.feed(&flow, &[], &old).await;
+    let plans = [(first, "1200"), (second, "1202")];
+    let plans = plans.map(|(unit, value)| target(&flow, unit, value));
+    setting.feed(&flow, &plans, &old).await;
     let whole = until(async || {
         let found = history(&setting, &flow).await;
         (found.len() == 35).then_some(found)
@@ -62,6 +63,21 @@ async fn a_merged_unit_goes_back_as_the_shares_of_its_predecessors(db: PgPool) {
     let forecast = outlook.forecast.unwrap();
     assert_eq!(forecast.method, "combined");
     assert_eq!(forecast.observation_count, 35);
+    // So are plans, until it has its own.
+    let planned = |forecast: &Forecast| {
+        let target = forecast.assessments[0].target.clone().unwrap();
+        (target.value, target.unit_id)
+    };
+    let unit = setting.commune.to_string();
+    assert_eq!(planned(&forecast), ("1801".to_owned(), unit.clone()));
+    setting
+        .feed(&flow, &[target(&flow, setting.commune, "1700")], &[])
+        .await;
+    setting.is_settled().await;
+    let outlook = setting.outlook(&setting.leader, &flow, setting.commune);
+    let forecast = outlook.await.forecast.unwrap();
+    assert_eq!(planned(&forecast), ("1700".to_owned(), unit));
+    assert_eq!(forecast.assessments.len(), 1);
 
     // What is corrected there is corrected here.
     let mut correction = figure(&flow, first, this_month().plus(-7), "500");
@@ -138,4 +154,76 @@ async fn what_does_not_add_up_is_not_inherited(db: PgPool) {
     setting.assessed(&rate, setting.commune).await;
     setting.is_settled().await;
     assert_eq!(history(&setting, &rate).await.len(), 6);
+}
+
+#[sqlx::test]
+async fn what_a_unit_takes_in_is_added_until_then(db: PgPool) {
+    let setting = Setting::new(db).await;
+    let mut flow = indicator("FLOW", "T04", setting.finance);
+    flow.set_aggregation(Aggregation::Sum);
+    let joined = Uuid::now_v7();
+    let unit = setting.unit(joined, "26743", UnitKind::Ward);
+    setting.directory.apply([Entry::Unit(unit)]);
+    let mut all = figures(&flow, setting.ward, 100, 36, 1);
+    // Of the other one a month is missing, and one came after its end.
+    let others = figures(&flow, joined, 50, 36, 3);
+    all.extend(others.into_iter().filter(|figure| {
+        let code = &figure.period.as_ref().unwrap().code;
+        *code != this_month().plus(-10).to_string()
+    }));
+    let plans = [(setting.ward, "1200"), (joined, "600")];
+    let plans = plans.map(|(unit, value)| target(&flow, unit, value));
+    setting.feed(&flow, &plans, &all).await;
+    setting.assessed(&flow, setting.ward).await;
+    setting.is_settled().await;
+    assert_eq!(setting.counted(&setting.leader).await, 2);
+
+    let mut ended = setting.unit(joined, "26743", UnitKind::Ward);
+    ended.valid_to = this_month().plus(-4).last_day().to_string();
+    let mut larger = setting.unit(setting.ward, "26740", UnitKind::Ward);
+    larger.predecessors = vec![Predecessor {
+        unit_id: joined.to_string(),
+        weight: "0.5".to_owned(),
+    }];
+    setting.directory.apply([ended, larger].map(Entry::Unit));
+    until(async || (setting.counted(&setting.leader).await == 1).then_some(())).await;
+    setting.is_settled().await;
+    let outlook = setting.outlook(&setting.leader, &flow, setting.ward).await;
+    let forecast = outlook.forecast.unwrap();
+    let values: Vec<f64> = forecast
+        .history
+        .iter()
+        .map(|figure| figure.value.parse().unwrap())
+        .collect();
+    let own = |back: i32| f64::from(100 + back * 7 % 11);
+    let with = |back: i32| (own(back) + f64::from(50 + back * 7 % 11) / 2.0).round_ties_even();
+    let mut expected: Vec<f64> = (4..=36)
+        .rev()
+        .filter(|back| *back != 10)
+        .map(with)
+        .collect();
+    expected.extend((1..=3).rev().map(own));
+    assert_eq!(values, expected);
+    assert_eq!(forecast.history[0].id, "");
+    assert_ne!(forecast.history[34].id, "");
+    let plan = forecast.assessments[0].target.clone().unwrap();
+    assert_eq!(
+        (plan.value.as_str(), plan.unit_id),
+        ("1500", setting.ward.to_string())
+    );
+
+    // A plan that was made since is of the larger unit.
+    let mut anew = plans[0].clone();
+    anew.value = "1400".to_owned();
+    anew.version = 2;
+    anew.create_time = Some(chassis::parse::timestamp(Utc::now()));
+    setting.feed(&flow, &[anew], &[]).await;
+    setting.is_settled().await;
+    let outlook = setting.outlook(&setting.leader, &flow, setting.ward).await;
+    let forecast = outlook.forecast.unwrap();
+    let planned = forecast
+        .assessments
+        .iter()
+        .map(|one| &*one.target.as_ref().unwrap().value);
+    assert_eq!(planned.collect::<Vec<_>>(), ["1400"]);
 }
