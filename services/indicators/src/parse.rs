@@ -1,6 +1,6 @@
 //! Fields of requests, read into types that cannot be wrong.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use chassis::directory::{Directory, Unit};
 use chrono::{DateTime, NaiveDate, Utc};
@@ -12,6 +12,8 @@ use crate::error::Error;
 
 /// How long news of a new unit is waited for.
 const NEWS: Duration = Duration::from_secs(2);
+/// How many units a refusal names at most.
+const SUCCESSORS: usize = 5;
 
 /// Reads an id.
 pub fn id(field: &str, text: &str) -> Result<Uuid, Error> {
@@ -66,6 +68,31 @@ pub fn demand_begun(field: &str, period: Period, today: NaiveDate) -> Result<(),
         "kỳ này chưa bắt đầu",
         "this period has not begun",
     ))
+}
+
+/// Refuses a period that began after its unit had ended, and names the units whose figures it belongs to.
+pub fn demand_lasting(directory: &Directory, unit_id: Uuid, period: Period) -> Result<(), Error> {
+    let ended = directory.unit(unit_id).and_then(|unit| unit.valid_to);
+    let Some(last) = ended.filter(|last| *last < period.first_day()) else {
+        return Ok(());
+    };
+    let came_from = |unit: &&Arc<Unit>| unit.predecessors.iter().any(|(id, _)| *id == unit_id);
+    let units = directory.units();
+    let names = |name: fn(&Unit) -> &str| -> String {
+        let all = units.iter().filter(came_from);
+        let names: Vec<&str> = all.map(|unit| name(unit)).take(SUCCESSORS).collect();
+        names.join(", ")
+    };
+    let (vi, en) = (names(|unit| &unit.name_vi), names(|unit| &unit.name_en));
+    let (mut text_vi, mut text_en) = (
+        format!("đơn vị đã kết thúc ngày {}", last.format("%d/%m/%Y")),
+        format!("the unit ended on {}", last.format("%-d %B %Y")),
+    );
+    if !vi.is_empty() {
+        text_vi += &format!("; từ đó là số của {vi}");
+        text_en += &format!("; since then it is a figure of {en}");
+    }
+    Err(Error::invalid("period", text_vi, text_en))
 }
 
 /// Reads a time that may be absent.

@@ -102,6 +102,7 @@ impl Target {
                 "must consist of whole periods of the indicator",
             ));
         }
+        parse::demand_lasting(directory, unit_id, period)?;
         let comparator = name(
             "comparator",
             message.comparator,

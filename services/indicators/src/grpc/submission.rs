@@ -47,6 +47,7 @@ impl SubmissionService for Grpc {
         )?;
         let today = duty::today(&self.base.db).await?;
         let entry = Entry::read(request, &indicator, unit, today)?;
+        parse::demand_lasting(&self.base.directory, entry.unit_id, entry.period)?;
         let opinion = opinion::ask(&self.base.mesh, &indicator, &entry).await;
         let mut tx = self.base.db.begin().await.map_err(Error::from)?;
         let key = RequestKey::new(

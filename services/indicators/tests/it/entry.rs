@@ -1,10 +1,12 @@
 use proto::indicators::v1::{self as pb, SubmissionState};
 use sqlx::PgPool;
 use tonic::Code;
+use tonic_types::StatusExt;
 
 use crate::{
-    Setting, because, by, invalid, new_id, period, refused,
+    Setting, because, by, figure, invalid, new_id, period, refused,
     submission::{approve, create, entry},
+    target::{set, target},
 };
 
 #[sqlx::test]
@@ -69,6 +71,46 @@ async fn an_entry_that_is_wrong_is_refused_with_its_field(db: PgPool) {
     )
     .await;
     assert_eq!(refused(unknown), because(Code::NotFound, "NOT_FOUND"));
+}
+
+#[sqlx::test]
+async fn figures_and_plans_after_a_units_end_are_of_who_came_after(db: PgPool) {
+    let setting = Setting::new(db).await;
+    let (id, _) = setting.two_indicators().await;
+    let one = |code: &str| pb::CreateSubmissionRequest {
+        period: period(code),
+        ..entry(&id, setting.former, "10")
+    };
+    let answer = create(&setting, &setting.statistician, one("2025-07")).await;
+    let details = answer.as_ref().unwrap_err().get_error_details();
+    let violation = details.bad_request().unwrap().field_violations[0].clone();
+    let told = "the unit ended on 30 June 2025; since then it is a figure of Unit 27595";
+    assert_eq!(violation.description, told);
+    assert_eq!(refused(answer), invalid("period"));
+    // What was left to report still can be.
+    create(&setting, &setting.statistician, one("2025-06"))
+        .await
+        .unwrap();
+
+    let observations = vec![figure(&id, setting.former, "2025-07", "6")];
+    let request = pb::ImportObservationsRequest {
+        request_id: new_id(),
+        observations,
+    };
+    let request = by(&setting.statistician, request);
+    let answer = setting.observations().import_observations(request).await;
+    assert_eq!(refused(answer), invalid("observations[0].period"));
+
+    for (code, is_refused) in [("2025", false), ("2026", true)] {
+        let mut target = target(&id, setting.former, "100");
+        target.period = period(code);
+        let request = by(&setting.statistician, set(target));
+        let answer = setting.targets().set_target(request).await;
+        assert_eq!(answer.is_err(), is_refused, "{answer:?}");
+        if is_refused {
+            assert_eq!(refused(answer), invalid("target.period"));
+        }
+    }
 }
 
 #[sqlx::test]

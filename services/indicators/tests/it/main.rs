@@ -11,6 +11,7 @@ mod submission;
 mod target;
 
 use chassis::testing::{self, City, Running};
+use chrono::NaiveDate;
 use proto::{
     calendar::v1::{Frequency, Period},
     identity::v1::UnitKind,
@@ -36,6 +37,8 @@ pub struct Setting {
     pub ward: Uuid,
     pub other_ward: Uuid,
     pub country: Uuid,
+    /// A district that became a commune in July 2025.
+    pub former: Uuid,
     pub statistician: String,
     pub finance_statistician: String,
     pub leader: String,
@@ -56,6 +59,9 @@ impl Setting {
         let ward = city.unit("26740", UnitKind::Ward, Some(root));
         let other_ward = city.unit("26743", UnitKind::Ward, Some(root));
         let country = city.unit("VN", UnitKind::Country, None);
+        let former = city.unit("784", UnitKind::District, Some(root));
+        let since = NaiveDate::from_ymd_opt(2025, 7, 1).unwrap();
+        city.successor("27595", UnitKind::Commune, since, &[(former, "1")]);
         let all = ["read", "define", "plan", "publish", "submit", "approve"];
         let all = all.map(|verb| format!("indicators.{verb}"));
         city.role("statistician", &all.each_ref().map(String::as_str));
@@ -96,6 +102,7 @@ impl Setting {
             ward,
             other_ward,
             country,
+            former,
             statistician,
             finance_statistician,
             leader,

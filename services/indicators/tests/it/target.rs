@@ -5,7 +5,7 @@ use uuid::Uuid;
 
 use crate::{Setting, because, by, invalid, new_id, period, refused};
 
-fn target(indicator: &str, unit: Uuid, value: &str) -> pb::Target {
+pub fn target(indicator: &str, unit: Uuid, value: &str) -> pb::Target {
     pb::Target {
         indicator_id: indicator.to_owned(),
         unit_id: unit.to_string(),
@@ -18,7 +18,7 @@ fn target(indicator: &str, unit: Uuid, value: &str) -> pb::Target {
     }
 }
 
-fn set(target: pb::Target) -> pb::SetTargetRequest {
+pub fn set(target: pb::Target) -> pb::SetTargetRequest {
     pb::SetTargetRequest {
         request_id: new_id(),
         target: Some(target),
