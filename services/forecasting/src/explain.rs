@@ -209,7 +209,7 @@ impl<'a> Teller<'a> {
             return None;
         }
         Some(match comparator {
-            Comparator::Within if !most.is_empty() => {
+            Comparator::Within if !most.is_empty() && most != least => {
                 let (least, most) = (self.number(least), self.amount(most));
                 self.say(format!("{least} đến {most}"), format!("{least} to {most}"))
             }
@@ -228,16 +228,20 @@ impl<'a> Teller<'a> {
         if percent.is_empty() || is_range || self.indicator.measure_code.starts_with('%') {
             return String::new();
         }
-        let sign = if percent.starts_with('-') { "" } else { "+" };
-        let percent = self.number(percent);
         let (_, period) = self.period_name();
         let several = match self.assessment.remaining_periods > 1 && self.sums() {
             true => "s",
             false => "",
         };
+        let same = format!("the same {period}{several} of last year");
+        if percent.parse() == Ok(0.0) {
+            return self.say(", bằng cùng kỳ".to_owned(), format!(", as in {same}"));
+        }
+        let sign = if percent.starts_with('-') { "" } else { "+" };
+        let percent = self.number(percent);
         self.say(
             format!(", tức {sign}{percent}% so với cùng kỳ"),
-            format!(", which is {sign}{percent}% on the same {period}{several} of last year"),
+            format!(", which is {sign}{percent}% on {same}"),
         )
     }
 
@@ -248,6 +252,9 @@ impl<'a> Teller<'a> {
         let value = self.amount(&target.value);
         let bound = match target.comparator() {
             Comparator::AtMost => self.say(format!("tối đa {value}"), format!("at most {value}")),
+            Comparator::Within if target.value == target.upper_value => {
+                self.say(format!("đúng {value}"), format!("exactly {value}"))
+            }
             Comparator::Within => {
                 let (low, high) = (self.number(&target.value), self.amount(&target.upper_value));
                 self.say(format!("từ {low} đến {high}"), format!("{low} to {high}"))
@@ -473,6 +480,28 @@ mod tests {
              78,200.5 billion VND (80% between 74,000 and 82,100). By October 2026 it came to 61,000 billion VND; \
              each of the 2 remaining months must bring 12,450 billion VND on average, which is +24.1% on the same \
              months of last year."
+        );
+    }
+
+    #[test]
+    fn what_is_equal_is_said_so() {
+        let (forecast, mut item) = told();
+        let mut assessment = item.assessment.take().unwrap();
+        assessment.required_growth_percent = "0".to_owned();
+        let target = assessment.target.as_mut().unwrap();
+        target.set_comparator(Comparator::Within);
+        target.upper_value = target.value.clone();
+        item.assessment = Some(assessment);
+        let text = explain(&forecast, &item);
+        let parts = ["(đúng 85.900 tỷ đồng)", "12.450 tỷ đồng, bằng cùng kỳ."];
+        assert!(
+            parts.iter().all(|part| text.text_vi.contains(part)),
+            "{text:?}"
+        );
+        let parts = ["(exactly 85,900 ", "average, as in the same months of last"];
+        assert!(
+            parts.iter().all(|part| text.text_en.contains(part)),
+            "{text:?}"
         );
     }
 
