@@ -28,6 +28,8 @@ pub struct Case<'a> {
     pub thresholds: Thresholds,
     /// How it was judged before by the same thresholds.
     pub before: &'a [pb::Assessment],
+    /// Whether its last figures are only supposed.
+    pub is_supposed: bool,
 }
 
 impl Case<'_> {
@@ -317,7 +319,7 @@ impl Year {
     }
 
     /// What the outturn says: final once all is reported and official; a figure of the year that is not official yet
-    /// says nothing final, and nothing is expected of it.
+    /// says nothing final, and nothing is expected of it, unless that is what is asked.
     fn evidence(&self, case: Case<'_>, outturn: &Outturn) -> Evidence {
         let Outturn::Final(figure) = outturn else {
             return Evidence::Expected(model::probability(outturn, self.target));
@@ -334,7 +336,7 @@ impl Year {
         });
         if is_official {
             Evidence::Official(self.target.is_met(*figure))
-        } else if case.outlook.err() == Some(NoForecastReason::Annual) {
+        } else if case.outlook.err() == Some(NoForecastReason::Annual) && !case.is_supposed {
             Evidence::TooLittle
         } else {
             Evidence::Expected(model::probability(outturn, self.target))

@@ -1,6 +1,8 @@
 use proto::{
+    calendar::v1::Frequency,
     forecasting::v1::{self as pb, RiskStatus},
     indicators::v1::{Indicator, YearRule},
+    period::Period,
 };
 use sqlx::PgPool;
 use tonic::Code;
@@ -8,6 +10,35 @@ use tonic::Code;
 use crate::{
     Setting, about_hundred, because, by, figure, indicator, invalid, refused, target, this_month,
 };
+
+#[sqlx::test]
+async fn a_supposed_figure_of_the_year_is_held_against_its_plan(db: PgPool) {
+    let setting = Setting::new(db).await;
+    let mut yearly = indicator("YEARLY", "T04", setting.finance);
+    yearly.frequency = Frequency::Year.into();
+    let year = Period::new(Frequency::Year, this_month().year(), 1).unwrap();
+    let figures = (1..=6)
+        .rev()
+        .map(|back| figure(&yearly, setting.city, year.plus(-back), "90"));
+    let figures: Vec<_> = figures.collect();
+    let plan = target(&yearly, setting.city, "100");
+    setting.feed(&yearly, &[plan], &figures).await;
+    let line = setting.assessed(&yearly, setting.city).await;
+    assert_eq!(line.status(), RiskStatus::Grey);
+    for (value, expected) in [("99", RiskStatus::Red), ("101", RiskStatus::Green)] {
+        let request = pb::TryScenarioRequest {
+            indicator_id: yearly.id.clone(),
+            unit_id: setting.city.to_string(),
+            periods: vec![year.to_string()],
+            values: vec![value.to_owned()],
+            ..Default::default()
+        };
+        let request = by(&setting.leader, request);
+        let tried = setting.client().try_scenario(request).await.unwrap();
+        let found = tried.into_inner().assessments[0].clone();
+        assert_eq!((found.status(), &*found.outturn), (expected, value));
+    }
+}
 
 #[sqlx::test]
 async fn supposed_figures_move_the_probability_and_are_not_kept(db: PgPool) {
