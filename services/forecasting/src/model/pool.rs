@@ -73,8 +73,7 @@ pub struct Forecast {
 /// Forecasts the next `horizon` periods; the same arguments always give the same forecast.
 pub fn forecast(series: &Series, horizon: usize, seed: u64) -> Forecast {
     if let Some(limits) = series.limits() {
-        let inner = series.map(|x| limits.open(x)).without_limits();
-        let mut forecast = forecast(&inner, horizon, seed);
+        let mut forecast = forecast(&series.opened(limits), horizon, seed);
         forecast.transform(|x| limits.close(x));
         return forecast;
     }
@@ -96,12 +95,17 @@ pub fn forecast(series: &Series, horizon: usize, seed: u64) -> Forecast {
 }
 
 impl Forecast {
-    /// Passes every value through a change that keeps their order.
+    /// Passes every value through a change that keeps or reverses their order.
     fn transform(&mut self, change: impl Fn(f64) -> f64) {
-        let ranges = self.interval80.iter_mut().chain(&mut self.interval95);
-        let bounds = ranges.flat_map(|range| [&mut range.low, &mut range.high]);
+        for range in self.interval80.iter_mut().chain(&mut self.interval95) {
+            let [one, other] = [change(range.low), change(range.high)];
+            *range = Interval {
+                low: one.min(other),
+                high: one.max(other),
+            };
+        }
         let values = self.mean.iter_mut().chain(self.paths.iter_mut().flatten());
-        bounds.chain(values).for_each(|x| *x = change(*x));
+        values.for_each(|x| *x = change(*x));
     }
 }
 
@@ -497,6 +501,18 @@ mod tests {
                 .all(|x| (0.0..=100.0).contains(x))
         );
         assert_sound(&forecast, 12, "limits");
+    }
+
+    #[test]
+    fn rates_near_their_limit_are_as_sure_as_they_were() {
+        let rates = monthly(|t| 100.0 - (t * 7 % 11) as f64 / 100.0, 34);
+        let forecast = forecast(&rates.with_limits(0.0, 100.0), 12, 1);
+        assert_sound(&forecast, 12, "near");
+        for range in &forecast.interval95 {
+            assert!(range.low > 99.75 && range.high <= 100.0, "{range:?}");
+        }
+        let last = outturn(Rule::Last, 12, &[], &forecast.paths).unwrap();
+        assert!(probability(&last, Target::AtLeast(99.85)) > 0.9);
     }
 
     #[test]
