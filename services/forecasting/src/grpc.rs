@@ -263,8 +263,9 @@ impl ForecastService for Grpc {
         if let Claimed::Before(answer) = key.claim(&mut tx).await? {
             return Ok(Response::new(answer));
         }
-        let mut answer = scenario::keep(&mut tx, series, &actor, &name, texts!(request)).await?;
-        answer.assessment = assessed.item.assessment;
+        let supposed = (texts!(request), assessed.item.assessment);
+        let directory = &self.base.directory;
+        let answer = scenario::keep(&mut tx, directory, series, &actor, &name, supposed).await?;
         key.keep(&mut tx, &answer).await?;
         tx.commit().await.map_err(Error::from)?;
         Ok(Response::new(answer))
@@ -286,9 +287,9 @@ impl ForecastService for Grpc {
         &self,
         request: Request<pb::DeleteScenarioRequest>,
     ) -> Result<Response<pb::DeleteScenarioResponse>, Status> {
-        let actor = Caller::of(&request)?.id();
+        let caller = Caller::of(&request)?;
         let scenario = id("id", &request.get_ref().id)?;
-        scenario::delete(&self.base.db, scenario, &actor).await?;
+        scenario::delete(&self.base.db, &caller.scope(READ), scenario, &caller.id()).await?;
         Ok(Response::new(pb::DeleteScenarioResponse {}))
     }
 

@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use chassis::{Base, directory::Scope};
+use chassis::{Base, Directory, directory::Scope};
 use chrono::{DateTime, Utc};
 use proto::{
     forecasting::v1 as pb,
@@ -368,26 +368,24 @@ impl Row {
                 .collect(),
         }
     }
-}
 
-impl From<Row> for pb::Scenario {
-    fn from(row: Row) -> Self {
-        Self {
-            id: row.id.to_string(),
-            name: row.name,
-            principal_id: row.principal_id,
-            create_time: Some(chassis::parse::timestamp(row.create_time)),
-            periods: row.periods,
-            values: row.values,
-            moved_unit_ids: row.moved_unit_ids.iter().map(Uuid::to_string).collect(),
-            moved_percents: row.moved_percents,
-            moved_indicator_ids: row
-                .moved_indicator_ids
-                .iter()
-                .map(Uuid::to_string)
-                .collect(),
-            moved_indicator_percents: row.moved_indicator_percents,
-            assessment: None,
+    /// As it is answered, with what would come of it.
+    fn told(self, directory: &Directory, assessment: Option<pb::Assessment>) -> pb::Scenario {
+        let keeper = directory.principal(&self.principal_id);
+        let texts = |ids: Vec<Uuid>| ids.iter().map(Uuid::to_string).collect();
+        pb::Scenario {
+            id: self.id.to_string(),
+            name: self.name,
+            principal_id: self.principal_id,
+            principal_name: keeper.map_or_else(String::new, |keeper| keeper.display_name.clone()),
+            create_time: Some(chassis::parse::timestamp(self.create_time)),
+            periods: self.periods,
+            values: self.values,
+            moved_unit_ids: texts(self.moved_unit_ids),
+            moved_percents: self.moved_percents,
+            moved_indicator_ids: texts(self.moved_indicator_ids),
+            moved_indicator_percents: self.moved_indicator_percents,
+            assessment,
         }
     }
 }
@@ -405,13 +403,14 @@ pub fn name(text: &str) -> Result<String, Error> {
     })
 }
 
-/// Keeps a scenario under a name.
+/// Keeps a scenario, and what comes of it now, under a name.
 pub async fn keep(
     tx: &mut PgConnection,
+    directory: &Directory,
     series: Key,
     principal: &str,
     name: &str,
-    texts: Texts<'_>,
+    (texts, assessment): (Texts<'_>, Option<pb::Assessment>),
 ) -> Result<pb::Scenario, Error> {
     let read =
         |ids: &[String]| -> Vec<Uuid> { ids.iter().filter_map(|id| id.parse().ok()).collect() };
@@ -443,7 +442,8 @@ pub async fn keep(
         texts.moved_indicator_percents
     );
     let row = row.fetch_optional(tx).await?;
-    Ok(row.ok_or(Error::TooManyScenarios)?.into())
+    let row = row.ok_or(Error::TooManyScenarios)?;
+    Ok(row.told(directory, assessment))
 }
 
 /// The scenarios of a series, newest first, each with what would come of it.
@@ -469,23 +469,31 @@ pub async fn list(base: &Base, scope: &Scope, series: Key) -> Result<Vec<pb::Sce
         scenarios.into_iter().map(play).collect::<Vec<_>>()
     });
     let played = played.await.map_err(chassis::internal)?;
-    let kept = rows
-        .into_iter()
-        .zip(played)
-        .map(|(row, assessment)| pb::Scenario {
-            assessment,
-            ..row.into()
-        });
+    let kept = rows.into_iter().zip(played);
+    let kept = kept.map(|(row, assessment)| row.told(&base.directory, assessment));
     Ok(kept.collect())
 }
 
 /// Deletes a scenario of a person, if it is there; not what others keep.
-pub async fn delete(db: impl PgExecutor<'_>, id: Uuid, principal: &str) -> Result<(), Error> {
+pub async fn delete(
+    db: impl PgExecutor<'_>,
+    scope: &Scope,
+    id: Uuid,
+    principal: &str,
+) -> Result<(), Error> {
     let is_of_others = sqlx::query_scalar!(
         r#"WITH gone AS (DELETE FROM scenario WHERE id = $1 AND principal_id = $2)
-        SELECT EXISTS (SELECT FROM scenario WHERE id = $1 AND principal_id <> $2) AS "is_of_others!""#,
+        SELECT EXISTS (
+            SELECT FROM scenario s
+            JOIN assessment a ON a.indicator_id = s.indicator_id AND a.unit_id = s.unit_id
+            WHERE s.id = $1 AND s.principal_id <> $2
+                AND ($3 OR a.unit_id = ANY($4) OR a.responsible_unit_id = ANY($4) OR a.field_code = ANY($5))
+        ) AS "is_of_others!""#,
         id,
-        principal
+        principal,
+        scope.all,
+        &scope.units,
+        &scope.fields
     );
     match is_of_others.fetch_one(db).await? {
         true => Err(Error::OthersScenario),

@@ -190,12 +190,19 @@ async fn scenarios_are_kept_compared_and_deleted_by_their_maker(db: PgPool) {
     assert!(outturns[0] > outturns[1] + 300.0, "{outturns:?}");
 
     let delete = |id: &str| pb::DeleteScenarioRequest { id: id.to_owned() };
+    assert_eq!(all[1].principal_name, "Finance head");
     let theirs = delete(&all[1].id);
     let refusal = client()
         .delete_scenario(by(&setting.leader, theirs))
         .await
         .unwrap_err();
     assert_eq!(refusal.code(), Code::PermissionDenied);
+    // Who does not see its series is not told that it is there.
+    let unseen = delete(&all[1].id);
+    client()
+        .delete_scenario(by(&setting.ward_head, unseen))
+        .await
+        .unwrap();
     assert_eq!(kept(&setting, &up).await.len(), 2, "somebody else's");
     for _ in 0..2 {
         client()
