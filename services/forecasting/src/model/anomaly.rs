@@ -179,14 +179,15 @@ fn repeat_chance(values: &[Option<f64>], lag: usize, value: f64) -> Option<f64> 
 }
 
 /// The values that become this one when their two leading digits are swapped: at most one with as many digits, unless the
-/// two are equal, and one whose second digit is a zero, which is lost in front.
+/// two are equal, and one whose second digit is a zero, which is lost in front, unless it is simply ten times as large.
 fn swap_digits(value: f64) -> [Option<f64>; 2] {
     let unit = 10_f64.powf(value.abs().log10().floor());
     let lead = (value.abs() / unit * 10.0 + 1e-9).floor();
     let (tens, ones) = ((lead / 10.0).floor(), lead % 10.0);
     let add = |size: f64| Some(tidy(value + value.signum() * size)).filter(|x| x.is_finite());
     let swapped = add(0.9 * unit * (ones - tens)).filter(|_| ones != 0.0 && ones != tens);
-    [swapped, add(9.0 * unit * tens)]
+    let lost = add(9.0 * unit * tens).filter(|&meant| meant != tidy(10.0 * value));
+    [swapped, lost]
 }
 
 #[cfg(test)]
@@ -343,5 +344,6 @@ mod tests {
         assert_eq!(swap_digits(-73.0), [Some(-37.0), Some(-703.0)]);
         assert_eq!(swap_digits(113.0), [None, Some(1013.0)]);
         assert_eq!(swap_digits(0.84), [Some(0.48), Some(8.04)]);
+        assert_eq!(swap_digits(70.0), [None, None]);
     }
 }
