@@ -1,6 +1,6 @@
 //! How predictions came true.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use chassis::directory::Scope;
 use proto::{
@@ -29,6 +29,8 @@ pub struct Tally {
     steps: [Step; STEPS],
     bins: [Bin; BINS],
     squared_error: f64,
+    /// Plans that have been decided and were spoken of.
+    plans: i32,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -56,6 +58,7 @@ impl Tally {
         decided: &HashMap<Uuid, bool>,
     ) -> Self {
         let mut tally = Self::default();
+        let mut plans = HashSet::new();
         let frequency = timeline.last().frequency();
         for prediction in predictions
             .iter()
@@ -66,10 +69,12 @@ impl Tally {
             tally.add_figures(timeline, prediction);
             for (target, probability) in &prediction.chances {
                 if let Some(is_met) = decided.get(target) {
+                    plans.insert(target);
                     tally.add_plan(*probability, *is_met);
                 }
             }
         }
+        tally.plans = i32::try_from(plans.len()).unwrap_or(i32::MAX);
         tally
     }
 
@@ -117,6 +122,7 @@ impl Tally {
         self.forecasts += other.forecasts;
         self.hindcasts += other.hindcasts;
         self.squared_error += other.squared_error;
+        self.plans += other.plans;
         let (naive, known) = other.steps.iter().fold((0.0, 0), |(naive, known), step| {
             (naive + step.naive_error, known + step.known)
         });
@@ -170,7 +176,7 @@ pub async fn read(
     let rows = sqlx::query_as!(
         Row,
         "SELECT indicator_id, unit_id, responsible_unit_id, field_code, is_local, illustrative, forecasts, hindcasts,
-            known, inside80, inside95, error, naive_error, stated, probability, met, squared_error
+            known, inside80, inside95, error, naive_error, stated, probability, met, squared_error, plans
         FROM accuracy
         WHERE ($1 OR unit_id = ANY($2) OR responsible_unit_id = ANY($2) OR field_code = ANY($3))
             AND ($4::uuid IS NULL OR indicator_id = $4)
@@ -225,6 +231,7 @@ fn shown(tally: &Tally) -> pb::ForecastAccuracy {
         brier: (stated > 0).then(|| tally.squared_error / f64::from(stated)),
         forecast_count: tally.forecasts,
         hindcast_count: tally.hindcasts,
+        plan_count: tally.plans,
         ..Default::default()
     }
 }
@@ -278,6 +285,7 @@ struct Row {
     probability: Vec<f64>,
     met: Vec<i32>,
     squared_error: f64,
+    plans: i32,
 }
 
 impl Row {
@@ -301,6 +309,7 @@ impl Row {
             probability: bins.iter().map(|bin| bin.probability).collect(),
             met: bins.iter().map(|bin| bin.met).collect(),
             squared_error: tally.squared_error,
+            plans: tally.plans,
         }
     }
 
@@ -309,6 +318,7 @@ impl Row {
             forecasts: self.forecasts,
             hindcasts: self.hindcasts,
             squared_error: self.squared_error,
+            plans: self.plans,
             steps: std::array::from_fn(|at| Step {
                 known: self.known[at],
                 inside80: self.inside80[at],
@@ -329,19 +339,20 @@ async fn keep(tx: &mut PgConnection, rows: Vec<Row>) -> sqlx::Result<()> {
     sqlx::query!(
         "INSERT INTO accuracy (indicator_id, unit_id, responsible_unit_id, field_code, is_local, illustrative,
             forecasts, hindcasts, known, inside80, inside95, error, naive_error, stated, probability, met,
-            squared_error)
+            squared_error, plans)
         SELECT indicator_id, unit_id, responsible_unit_id, field_code, is_local, illustrative, forecasts, hindcasts,
-            known, inside80, inside95, error, naive_error, stated, probability, met, squared_error
+            known, inside80, inside95, error, naive_error, stated, probability, met, squared_error, plans
         FROM jsonb_to_recordset($1) AS d (indicator_id uuid, unit_id uuid, responsible_unit_id uuid, field_code text,
             is_local boolean, illustrative boolean, forecasts integer, hindcasts integer, known integer[],
             inside80 integer[], inside95 integer[], error double precision[], naive_error double precision[],
-            stated integer[], probability double precision[], met integer[], squared_error double precision)
+            stated integer[], probability double precision[], met integer[], squared_error double precision,
+            plans integer)
         ON CONFLICT (indicator_id, unit_id) DO UPDATE SET responsible_unit_id = excluded.responsible_unit_id,
             field_code = excluded.field_code, is_local = excluded.is_local, illustrative = excluded.illustrative,
             forecasts = excluded.forecasts, hindcasts = excluded.hindcasts, known = excluded.known,
             inside80 = excluded.inside80, inside95 = excluded.inside95, error = excluded.error,
             naive_error = excluded.naive_error, stated = excluded.stated, probability = excluded.probability,
-            met = excluded.met, squared_error = excluded.squared_error",
+            met = excluded.met, squared_error = excluded.squared_error, plans = excluded.plans",
         Json(rows) as _
     )
     .execute(tx)
@@ -401,6 +412,7 @@ mod tests {
         let tally = Tally::new(&figures, &predictions, &decided);
         let shown = shown(&tally);
         assert_eq!((shown.forecast_count, shown.hindcast_count), (2, 1));
+        assert_eq!(shown.plan_count, 2, "one of them spoken of twice");
         let [first, second] = &shown.steps[..] else {
             panic!("{:?}", shown.steps);
         };

@@ -15,27 +15,26 @@ const bins = [
 
 describe("what to remember", () => {
   it("is about what was said and came on the whole, then about what was furthest off", () => {
-    const found = create(ForecastAccuracySchema, { steps, bins });
+    const found = create(ForecastAccuracySchema, { steps, bins, planCount: 190 });
     expect(takeaway(found, vi, f)).toBe(
-      "Trong 200 lần nói xác suất, trung bình nói 17%, thực tế 24% đạt kế hoạch: quá thận trọng. " +
+      "Trong 200 lần nói xác suất về 190 kế hoạch, trung bình nói 17%, thực tế 24% đạt kế hoạch: quá thận trọng. " +
         "Lệch nhiều nhất: trong 72 lần nói 0–\u206010%, 25% đã đạt.",
     );
     expect(takeaway(found, en, new Formats("en"))).toBe(
-      "A probability was stated 200 times, 17% on average, and 24% met the plan: too cautious. " +
+      "A probability was stated 200 times for 190 plans, 17% on average, and 24% met the plan: too cautious. " +
         "Furthest off: of the 72 times it was 0–\u206010%, 25% met the plan.",
     );
     expect(isFew(found)).toBe(false);
   });
 
   it("tells too confident from fitting", () => {
-    const of = (meanProbability: number) =>
-      takeaway(
-        create(ForecastAccuracySchema, { bins: [{ low: 0.5, high: 0.9, count: 40, meanProbability, metShare: 0.6 }] }),
-        vi,
-        f,
-      );
-    expect(of(0.8)).toMatch(/nói 80%, thực tế 60% .*: quá lạc quan\.$/);
-    expect(of(0.62)).toMatch(/: tính chung là khớp\.$/);
+    const of = (meanProbability: number, planCount: number) => {
+      const bins = [{ low: 0.5, high: 0.9, count: 40, meanProbability, metShare: 0.6 }];
+      return takeaway(create(ForecastAccuracySchema, { bins, planCount }), vi, f);
+    };
+    expect(of(0.8, 40)).toMatch(/nói 80%, thực tế 60% .*: quá lạc quan\.$/);
+    expect(of(0.62, 40)).toMatch(/: tính chung là khớp\.$/);
+    expect(of(0.8, 20)).toMatch(/: có thể do ngẫu nhiên\.$/);
   });
 
   it("is about the next period while no plan was decided", () => {
@@ -50,7 +49,9 @@ describe("what to remember", () => {
 });
 
 it("says when there is too little to judge", () => {
-  expect(isFew(create(ForecastAccuracySchema, { bins: [{ count: 29 }] }))).toBe(true);
+  const bins = [{ count: 108 }];
+  expect(isFew(create(ForecastAccuracySchema, { bins, planCount: 9 }))).toBe(true);
+  expect(isFew(create(ForecastAccuracySchema, { bins, planCount: 10 }))).toBe(false);
 });
 
 it("knows what always saying the share met would get", () => {

@@ -4,20 +4,20 @@ import type { ForecastAccuracy, ReliabilityBin } from "../gen/civicmesh/forecast
 import type { Messages } from "../messages/vi";
 import type { Formats } from "./format";
 
-/** Fewer than so many plans judged tell nothing for sure. */
-const FEW = 30;
+/** Fewer than so many decided plans tell nothing for sure. */
+const FEW = 10;
 /** Stated and met on the whole, differing by less than this, fit. */
 const FITTING = 0.05;
 /** Per cent by which errors must differ to be called so. */
 const ALIKE = 3;
 
 /** What to remember: what was said and came on the whole, else about the next period, else that nothing is known. */
-export function takeaway({ bins, steps }: ForecastAccuracy, m: Messages, f: Formats): string {
+export function takeaway({ bins, steps, planCount }: ForecastAccuracy, m: Messages, f: Formats): string {
   const all = whole(bins);
   if (all) {
-    const gap = all.met - all.stated;
-    const words = Math.abs(gap) < FITTING ? m.accuracy.fitting : gap > 0 ? m.accuracy.cautious : m.accuracy.confident;
-    const bias = m.accuracy.bias(f.number(all.count), f.probability(all.stated), f.share(all.met), words);
+    const [times, plans] = [f.number(all.count), f.number(planCount)];
+    const words = verdict(all.met - all.stated, all.met, planCount, m);
+    const bias = m.accuracy.bias(times, plans, f.probability(all.stated), f.share(all.met), words);
     const [worst] = bins.toSorted((a, b) => weight(b) - weight(a));
     if (!worst || bins.length === 1) return bias;
     // Joined, so that no line ends within it.
@@ -27,6 +27,13 @@ export function takeaway({ bins, steps }: ForecastAccuracy, m: Messages, f: Form
   const [next] = steps;
   if (next) return m.accuracy.step(f.number(next.count), f.number(next.step), f.share(next.coverage80));
   return m.accuracy.none;
+}
+
+/** What a gap means: two standard errors of the share that so many plans meet may be chance. */
+function verdict(gap: number, met: number, plans: number, m: Messages): string {
+  if (Math.abs(gap) < FITTING) return m.accuracy.fitting;
+  if (Math.abs(gap) <= 2 * Math.sqrt(constantBrier(met) / Math.max(plans, 1))) return m.accuracy.chance;
+  return gap > 0 ? m.accuracy.cautious : m.accuracy.confident;
 }
 
 /** How often plans were spoken of, what was stated on average, and the share met; nothing while no plan was decided. */
@@ -42,9 +49,8 @@ export function constantBrier(share: number): number {
   return share * (1 - share);
 }
 
-export function isFew({ bins }: ForecastAccuracy): boolean {
-  const all = whole(bins);
-  return all !== undefined && all.count < FEW;
+export function isFew({ bins, planCount }: ForecastAccuracy): boolean {
+  return bins.length > 0 && planCount < FEW;
 }
 
 /** How much a bin adds to what is wrong on the whole. */

@@ -366,11 +366,12 @@ export const en: Messages = {
       "Forecasts of this indicator in the last three years against what came, in all units within your scope.",
     leadLocal: "Forecasts of the last three years against what came, of your unit.",
     everything: "See all indicators",
-    bias: (count, stated, share, words) =>
-      `A probability was stated ${many(count, "time", "times")}, ${stated} on average, and ${share} met the plan: ${words}.`,
+    bias: (count, plans, stated, share, words) =>
+      `A probability was stated ${many(count, "time", "times")} for ${many(plans, "plan", "plans")}, ${stated} on average, and ${share} met the plan: ${words}.`,
     cautious: "too cautious",
     confident: "too confident",
     fitting: "fitting on the whole",
+    chance: "possibly by chance",
     bin: (count, range, share) =>
       `Furthest off: of the ${many(count, "time", "times")} it was ${range}, ${share} met the plan.`,
     step: (count, ahead, share) =>
@@ -378,7 +379,7 @@ export const en: Messages = {
     none: "No forecast has come to be compared with a result yet, so nobody can say whether they are right.",
     noPlans:
       "No plan has been decided since it was forecast. The chart appears when the first period of a plan has ended.",
-    few: "There are few comparisons so far, too few to conclude from.",
+    few: "Few plans have been decided so far, too few to conclude from.",
     chart: "Is what is stated what comes?",
     chartLabel: "Probability stated against the share of plans met",
     gap: (points) =>

@@ -359,11 +359,12 @@ const vi = {
       "Đối chiếu dự báo chỉ tiêu này trong ba năm gần nhất với kết quả thực tế, ở mọi đơn vị trong phạm vi của bạn.",
     leadLocal: "Đối chiếu dự báo của ba năm gần nhất với kết quả thực tế của đơn vị bạn.",
     everything: "Xem mọi chỉ tiêu",
-    bias: (count: string, stated: string, share: string, words: string) =>
-      `Trong ${count} lần nói xác suất, trung bình nói ${stated}, thực tế ${share} đạt kế hoạch: ${words}.`,
+    bias: (count: string, plans: string, stated: string, share: string, words: string) =>
+      `Trong ${count} lần nói xác suất về ${plans} kế hoạch, trung bình nói ${stated}, thực tế ${share} đạt kế hoạch: ${words}.`,
     cautious: "quá thận trọng",
     confident: "quá lạc quan",
     fitting: "tính chung là khớp",
+    chance: "có thể do ngẫu nhiên",
     bin: (count: string, range: string, share: string) =>
       `Lệch nhiều nhất: trong ${count} lần nói ${range}, ${share} đã đạt.`,
     step: (count: string, ahead: string, share: string) =>
@@ -371,7 +372,7 @@ const vi = {
     none: "Chưa dự báo nào có kết quả thực tế để đối chiếu, nên chưa thể nói dự báo đúng hay sai.",
     noPlans:
       "Chưa có kế hoạch nào có kết quả kể từ khi được dự báo. Biểu đồ sẽ hiện khi kỳ kế hoạch đầu tiên kết thúc.",
-    few: "Mới có ít lần đối chiếu, chưa đủ để kết luận.",
+    few: "Mới có ít kế hoạch có kết quả, chưa đủ để kết luận.",
     chart: "Nói bao nhiêu, đạt bấy nhiêu?",
     chartLabel: "Xác suất đã nói so với tỷ lệ đã đạt kế hoạch",
     gap: (points: string) =>
