@@ -21,7 +21,7 @@ use crate::{
 };
 
 /// What a unit has of another one that ended.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq)]
 struct Former {
     unit_id: Uuid,
     share: f64,
@@ -29,7 +29,7 @@ struct Former {
 }
 
 /// What a unit began with, and what it has taken in since, oldest first.
-#[derive(Default)]
+#[derive(Default, PartialEq)]
 struct Lineage {
     since: NaiveDate,
     origins: Vec<Former>,
@@ -46,6 +46,10 @@ impl Lineage {
         let former = |(unit_id, share): &(Uuid, f64)| {
             let old = directory.unit(*unit_id)?;
             let last_day = old.valid_to.filter(|_| old.has_ended_by(today))?;
+            // Each lies before the one that has it, so that no circle has an end to be looked for.
+            if unit.valid_to.is_some_and(|end| end <= last_day) {
+                return None;
+            }
             Some(Former {
                 unit_id: *unit_id,
                 share: *share,
@@ -73,6 +77,26 @@ impl Lineage {
 
     fn all(&self) -> impl Iterator<Item = &Former> {
         self.origins.iter().chain(&self.joined)
+    }
+}
+
+/// The lineages of all units, as they were last seen.
+#[derive(Default)]
+pub struct Seen(Option<HashMap<Uuid, Lineage>>);
+
+impl Seen {
+    /// The units whose lineage is another one than when this was asked before; none the first time.
+    pub fn changed(&mut self, directory: &Directory) -> Vec<Uuid> {
+        let units = directory.units();
+        let of = |id: Uuid| (id, Lineage::of(directory, id, Aggregation::Sum));
+        let now: HashMap<Uuid, Lineage> = units.iter().map(|unit| of(unit.id)).collect();
+        let Some(before) = self.0.replace(now) else {
+            return Vec::new();
+        };
+        let now = self.0.iter().flatten();
+        let changed =
+            now.filter(|(id, lineage)| before.get(*id).is_some_and(|old| old != *lineage));
+        changed.map(|(id, _)| *id).collect()
     }
 }
 

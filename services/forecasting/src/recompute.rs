@@ -42,15 +42,16 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// Assesses what is queued until the service stops; failures of the database are waited out.
 pub async fn work(base: Base) -> anyhow::Result<()> {
     let mut is_new = true;
+    let mut lineages = lineage::Seen::default();
     loop {
-        if let Err(error) = watch(&base, &mut is_new).await {
+        if let Err(error) = watch(&base, &mut is_new, &mut lineages).await {
             tracing::warn!(error = format!("{error:#}"), "assessing was interrupted");
         }
         tokio::time::sleep(Duration::from_secs(1)).await;
     }
 }
 
-async fn watch(base: &Base, is_new: &mut bool) -> anyhow::Result<()> {
+async fn watch(base: &Base, is_new: &mut bool, lineages: &mut lineage::Seen) -> anyhow::Result<()> {
     let mut listener = PgListener::connect_with(&base.db).await?;
     listener.listen(WAKE).await?;
     if *is_new {
@@ -61,6 +62,7 @@ async fn watch(base: &Base, is_new: &mut bool) -> anyhow::Result<()> {
         *is_new = false;
     }
     loop {
+        queue_units(&base.db, &lineages.changed(&base.directory)).await?;
         drain(base).await?;
         // Wake-ups that came meanwhile are all answered by one look at the queue.
         if listener.next_buffered().is_none() {
@@ -302,6 +304,22 @@ pub async fn queue(tx: &mut PgConnection, series: &[Key]) -> sqlx::Result<()> {
         &units
     )
     .execute(tx)
+    .await?;
+    Ok(())
+}
+
+/// Queues all series of units.
+async fn queue_units(db: &PgPool, units: &[Uuid]) -> sqlx::Result<()> {
+    if units.is_empty() {
+        return Ok(());
+    }
+    sqlx::query!(
+        "INSERT INTO recompute (indicator_id, unit_id)
+        SELECT indicator_id, unit_id FROM assessment WHERE unit_id = ANY($1)
+        ON CONFLICT DO NOTHING",
+        units
+    )
+    .execute(db)
     .await?;
     Ok(())
 }

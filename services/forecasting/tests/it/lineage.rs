@@ -185,11 +185,17 @@ async fn what_a_unit_takes_in_is_added_until_then(db: PgPool) {
         unit_id: joined.to_string(),
         weight: "0.5".to_owned(),
     }];
-    setting.directory.apply([ended, larger].map(Entry::Unit));
+    // That it ends may be known before who has it then.
+    setting.directory.apply([Entry::Unit(ended)]);
     until(async || (setting.counted(&setting.leader).await == 1).then_some(())).await;
     setting.is_settled().await;
-    let outlook = setting.outlook(&setting.leader, &flow, setting.ward).await;
-    let forecast = outlook.forecast.unwrap();
+    setting.directory.apply([Entry::Unit(larger)]);
+    let forecast = until(async || {
+        let outlook = setting.outlook(&setting.leader, &flow, setting.ward);
+        let forecast = outlook.await.forecast.unwrap();
+        (forecast.history.len() == 35).then_some(forecast)
+    })
+    .await;
     let values: Vec<f64> = forecast
         .history
         .iter()
@@ -226,4 +232,33 @@ async fn what_a_unit_takes_in_is_added_until_then(db: PgPool) {
         .iter()
         .map(|one| &*one.target.as_ref().unwrap().value);
     assert_eq!(planned.collect::<Vec<_>>(), ["1400"]);
+}
+
+#[sqlx::test]
+async fn units_that_are_said_to_have_come_from_each_other_are_forecast_as_they_are(db: PgPool) {
+    let setting = Setting::new(db).await;
+    let mut flow = indicator("FLOW", "T04", setting.finance);
+    flow.set_aggregation(Aggregation::Sum);
+    let [one, other] = [Uuid::now_v7(), Uuid::now_v7()];
+    let yesterday = city_date(Utc::now()).pred_opt().unwrap();
+    let from = |id: Uuid, all: &[Uuid]| {
+        let mut unit = setting.unit(id, &id.to_string(), UnitKind::Ward);
+        unit.valid_to = yesterday.to_string();
+        let predecessor = |id: &Uuid| Predecessor {
+            unit_id: id.to_string(),
+            weight: "1".to_owned(),
+        };
+        unit.predecessors = all.iter().map(predecessor).collect();
+        Entry::Unit(unit)
+    };
+    setting
+        .directory
+        .apply([from(one, &[one, other]), from(other, &[one])]);
+    for unit in [one, other] {
+        let own = figures(&flow, unit, 100, 36, 1);
+        setting.feed(&flow, &[], &own).await;
+    }
+    setting.is_settled().await;
+    let outlook = setting.outlook(&setting.leader, &flow, one).await;
+    assert_eq!(outlook.forecast.unwrap().history.len(), 36);
 }
