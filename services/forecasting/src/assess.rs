@@ -453,15 +453,13 @@ mod tests {
         type Value<'a> = &'a dyn Fn(usize) -> f64;
         let full = |month: usize| [100.0, 99.97, 100.0, 99.92][month % 4];
         let most = |month: usize| if month % 9 == 4 { 99.9 } else { 100.0 };
-        let half = |month: usize| if month * 7 % 9 < 5 { 99.9 } else { 100.0 };
-        let rates: [(Value<'_>, Comparator, &str, RiskStatus); 7] = [
+        let rates: [(Value<'_>, Comparator, &str, RiskStatus); 6] = [
             (&|_| 100.0, AtLeast, "100", Green),
             (&|_| 100.0, AtMost, "99.9", Red),
             (&|_| 0.0, AtMost, "0", Green),
             (&|_| 95.0, AtLeast, "95.0", Green),
             (&full, AtLeast, "99.90", Green),
-            (&most, AtLeast, "100", Green),
-            (&half, AtLeast, "100", Orange),
+            (&most, AtLeast, "100", Orange),
         ];
         let counts: [(Value<'_>, Comparator, &str, RiskStatus); 3] = [
             (&|_| 0.0, AtMost, "0", Green),

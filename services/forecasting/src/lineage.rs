@@ -58,7 +58,9 @@ impl Lineage {
         };
         let since = unit.valid_from;
         let mut all: Vec<Former> = unit.predecessors.iter().filter_map(former).collect();
-        all.sort_by_key(|former| former.last_day);
+        // A change whose date was corrected is told twice.
+        all.sort_by_key(|former| (former.last_day, former.unit_id));
+        all.dedup_by_key(|former| former.unit_id);
         let (origins, joined) = all.into_iter().partition(|former| former.last_day < since);
         let mut lineage = Self {
             since,

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::statistics::mean;
+use super::{rare::is_rare, statistics::mean};
 
 /// Why a history cannot be forecast.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -99,7 +99,11 @@ impl Limits {
         } else if lie_within(edge) {
             Some(Limits::Between { low, high })
         } else {
-            (high - mean(&known) <= Limits::NEAR * room).then_some(Limits::Below { low, high })
+            // What is mostly at it would be forecast as rare, without a trend.
+            let limits = Limits::Below { low, high };
+            let is_near = high - mean(&known) <= Limits::NEAR * room;
+            let is_rare = is_rare(&series.map(|x| limits.open(x)));
+            (is_near && !is_rare).then_some(limits)
         }
     }
 
@@ -502,6 +506,7 @@ mod tests {
         assert_eq!(of(&[99.0, 99.95]), Some(Limits::Below { low, high }));
         assert_eq!(of(&[95.0, 99.95]), None);
         assert_eq!(of(&[99.9, 100.1]), None);
+        assert_eq!(of(&[100.0, 100.0, 100.0, 99.4, 98.8]), None);
     }
 
     #[test]
