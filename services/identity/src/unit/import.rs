@@ -264,7 +264,15 @@ async fn write_units(tx: &mut PgConnection, columns: &Columns) -> Result<(Vec<Uu
     Ok((rows.into_iter().map(|row| row.id).collect(), added))
 }
 
-/// Keeps changes; answers the keys of the units of which something else is said now.
+/// How a unit ends: on which day, and how much of it is accounted for, up to which entry.
+struct End {
+    day: NaiveDate,
+    sum: Decimal,
+    index: usize,
+}
+
+/// Keeps changes instead of those told before of the same old units; answers the keys of the units of which something else
+/// is said now.
 async fn write_changes(
     tx: &mut PgConnection,
     changes: &[pb::UnitChange],
@@ -272,16 +280,29 @@ async fn write_changes(
 ) -> Result<Vec<String>> {
     let (mut dates, mut kinds, mut from, mut to) = (vec![], vec![], vec![], vec![]);
     let (mut weights, mut bases, mut qualities) = (vec![], vec![], vec![]);
-    let mut sums: HashMap<(&str, NaiveDate), (Decimal, usize)> = HashMap::new();
+    let mut ends: HashMap<&str, End> = HashMap::new();
     let mut seen = HashSet::new();
     for (index, change) in changes.iter().enumerate() {
         let (day, kind, weight) = check_change(index, change, keys)?;
-        if !seen.insert((&change.from_key, day, &change.to_key)) {
+        if !seen.insert((&change.from_key, &change.to_key)) {
             let field = format!("changes[{index}].to_key");
             return Err(Refusal::invalid(field, "bị lặp lại", "is given twice").into());
         }
-        let sum = sums.entry((&change.from_key, day)).or_default();
-        *sum = (sum.0 + weight, index);
+        let end = ends.entry(&change.from_key).or_insert(End {
+            day,
+            sum: Decimal::ZERO,
+            index,
+        });
+        if end.day != day {
+            return Err(Refusal::invalid(
+                format!("changes[{index}].date"),
+                format!("{} chỉ kết thúc một lần, ngày {}", change.from_key, end.day),
+                format!("{} ends only once, on {}", change.from_key, end.day),
+            )
+            .into());
+        }
+        end.sum += weight;
+        end.index = index;
         dates.push(day);
         kinds.push(kind.to_owned());
         from.push(change.from_key.clone());
@@ -290,9 +311,9 @@ async fn write_changes(
         bases.push(change.basis.clone());
         qualities.push(change.quality.clone());
     }
-    if let Some(((key, _), (sum, index))) = sums
+    if let Some((key, End { sum, index, .. })) = ends
         .iter()
-        .find(|(_, (sum, _))| (*sum - Decimal::ONE).abs() > TOLERANCE)
+        .find(|(_, end)| (end.sum - Decimal::ONE).abs() > TOLERANCE)
     {
         return Err(Refusal::new(
             Code::InvalidArgument,
@@ -307,6 +328,16 @@ async fn write_changes(
         )
         .into());
     }
+    let gone = sqlx::query_scalar!(
+        "DELETE FROM unit_change u WHERE from_key = ANY($2) AND NOT EXISTS (
+            SELECT FROM unnest($1::date[], $2::text[], $3::text[]) AS n (date, from_key, to_key)
+            WHERE (n.date, n.from_key, n.to_key) = (u.date, u.from_key, u.to_key))
+         RETURNING to_key",
+        &dates,
+        &from,
+        &to
+    );
+    let mut otherwise = gone.fetch_all(&mut *tx).await?;
     let changed = sqlx::query_scalar!(
         "INSERT INTO unit_change AS u (date, kind, from_key, to_key, weight, basis, quality)
          SELECT * FROM unnest($1::date[], $2::text[], $3::text[], $4::text[], $5::numeric[], $6::text[], $7::text[])
@@ -323,7 +354,37 @@ async fn write_changes(
         &bases,
         &qualities
     );
-    Ok(changed.fetch_all(tx).await?)
+    otherwise.extend(changed.fetch_all(&mut *tx).await?);
+    check_circles(tx, changes).await?;
+    Ok(otherwise)
+}
+
+/// What units went into, as it is stored now, must not lead back to them.
+async fn check_circles(tx: &mut PgConnection, changes: &[pb::UnitChange]) -> Result<()> {
+    let steps = sqlx::query!("SELECT from_key, to_key FROM unit_change WHERE to_key <> ''");
+    let steps = steps.fetch_all(tx).await?;
+    let mut into: HashMap<&str, Vec<&str>> = HashMap::new();
+    for step in &steps {
+        into.entry(&step.from_key).or_default().push(&step.to_key);
+    }
+    for (index, change) in changes.iter().enumerate() {
+        let mut reached = HashSet::new();
+        let mut open = vec![change.to_key.as_str()];
+        while let Some(key) = open.pop() {
+            if key == change.from_key {
+                return Err(Refusal::invalid(
+                    format!("changes[{index}].to_key"),
+                    "đơn vị không thể nhập vào chính nó, kể cả qua đơn vị khác",
+                    "a unit cannot go into itself, not through others either",
+                )
+                .into());
+            }
+            if reached.insert(key) {
+                open.extend(into.get(key).into_iter().flatten());
+            }
+        }
+    }
+    Ok(())
 }
 
 fn check_change(

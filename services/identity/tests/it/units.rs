@@ -152,6 +152,24 @@ async fn a_wrong_import_names_the_entry_and_changes_nothing(
             "changes[0].to_key",
             Box::new(|r| r.changes[0].to_key = "nowhere".into()),
         ),
+        (
+            "changes[0].to_key",
+            Box::new(|r| r.changes[0].to_key = "A".into()),
+        ),
+        (
+            "changes[0].to_key",
+            Box::new(|r| r.changes.push(merge("B", "A", "1"))),
+        ),
+        (
+            "changes[1].date",
+            Box::new(|r| {
+                let later = pb::UnitChange {
+                    date: "2026-07-01".into(),
+                    ..merge("A", "79", "0.5")
+                };
+                r.changes = vec![merge("A", "B", "0.5"), later];
+            }),
+        ),
     ];
     for (field, spoil) in wrong {
         let mut request = pb::ImportUnitsRequest {
@@ -168,6 +186,50 @@ async fn a_wrong_import_names_the_entry_and_changes_nothing(
         assert_eq!(named, field);
     }
     assert_eq!(world.all_units().await.len(), 3);
+    world.stop().await;
+}
+
+#[sqlx::test(migrations = false)]
+async fn what_is_told_of_an_old_unit_replaces_what_was_told_before(
+    _: PgPoolOptions,
+    options: PgConnectOptions,
+) {
+    let world = World::start(options).await;
+    let mut client = world.directory(&world.service("civicmesh").await);
+    let keys = ["A", "B", "C"];
+    let mut tell = async |changes| {
+        let request = pb::ImportUnitsRequest {
+            request_id: id(),
+            units: keys.map(|key| unit(key, UnitKind::Ward)).into(),
+            parent_keys: keys.map(|_| "79".into()).into(),
+            changes,
+        };
+        let told = client.import_units(request).await;
+        let units = world.all_units().await;
+        let came_from = keys.map(|key| {
+            let unit = units[key].predecessors.iter();
+            unit.map(|one| (one.unit_id.clone(), one.weight.clone()))
+                .collect::<Vec<_>>()
+        });
+        (told.map(|_| ()), came_from, units["A"].id.clone())
+    };
+    let (told, came_from, a) = tell(vec![merge("A", "B", "1")]).await;
+    told.unwrap();
+    assert_eq!(came_from, [vec![], vec![(a.clone(), "1".into())], vec![]]);
+
+    // On another day and elsewhere: once, not twice.
+    let corrected = pb::UnitChange {
+        date: "2026-01-01".into(),
+        ..merge("A", "C", "1")
+    };
+    let (told, came_from, _) = tell(vec![corrected]).await;
+    told.unwrap();
+    assert_eq!(came_from, [vec![], vec![], vec![(a.clone(), "1".into())]]);
+
+    // In a circle through what is stored: refused, and nothing is told.
+    let (told, came_from, _) = tell(vec![merge("C", "A", "1")]).await;
+    assert_eq!(told.unwrap_err().code(), Code::InvalidArgument);
+    assert_eq!(came_from, [vec![], vec![], vec![(a, "1".into())]]);
     world.stop().await;
 }
 
