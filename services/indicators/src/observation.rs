@@ -87,7 +87,7 @@ impl Record {
         let period = parse::period("period", &message.period)?;
         indicator.demand_no_finer("period", period)?;
         parse::demand_begun("period", period, city_date(Utc::now()))?;
-        parse::demand_lasting(directory, unit_id, period)?;
+        parse::demand_lasting("period", directory, unit_id, period)?;
         let is_of_series = period.frequency() == indicator.frequency();
         let value = parse::decimal("value", &message.value)?;
         let unit = directory.unit(unit_id);

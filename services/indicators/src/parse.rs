@@ -71,7 +71,12 @@ pub fn demand_begun(field: &str, period: Period, today: NaiveDate) -> Result<(),
 }
 
 /// Refuses a period that began after its unit had ended, and names the units whose figures it belongs to.
-pub fn demand_lasting(directory: &Directory, unit_id: Uuid, period: Period) -> Result<(), Error> {
+pub fn demand_lasting(
+    field: &str,
+    directory: &Directory,
+    unit_id: Uuid,
+    period: Period,
+) -> Result<(), Error> {
     let ended = directory.unit(unit_id).and_then(|unit| unit.valid_to);
     let Some(last) = ended.filter(|last| *last < period.first_day()) else {
         return Ok(());
@@ -92,7 +97,7 @@ pub fn demand_lasting(directory: &Directory, unit_id: Uuid, period: Period) -> R
         text_vi += &format!("; từ đó là số của {vi}");
         text_en += &format!("; since then it is a figure of {en}");
     }
-    Err(Error::invalid("period", text_vi, text_en))
+    Err(Error::invalid(field, text_vi, text_en))
 }
 
 /// Reads a time that may be absent.

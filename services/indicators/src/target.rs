@@ -102,7 +102,7 @@ impl Target {
                 "must consist of whole periods of the indicator",
             ));
         }
-        parse::demand_lasting(directory, unit_id, period)?;
+        parse::demand_lasting("period", directory, unit_id, period)?;
         let comparator = name(
             "comparator",
             message.comparator,

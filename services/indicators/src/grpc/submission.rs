@@ -47,7 +47,7 @@ impl SubmissionService for Grpc {
         )?;
         let today = duty::today(&self.base.db).await?;
         let entry = Entry::read(request, &indicator, unit, today)?;
-        parse::demand_lasting(&self.base.directory, entry.unit_id, entry.period)?;
+        parse::demand_lasting("period", &self.base.directory, entry.unit_id, entry.period)?;
         let opinion = opinion::ask(&self.base.mesh, &indicator, &entry).await;
         let mut tx = self.base.db.begin().await.map_err(Error::from)?;
         let key = RequestKey::new(
@@ -204,6 +204,12 @@ impl Grpc {
         let id = parse::id("id", asked.id)?;
         let before = submission::get(&self.base.db, id).await?;
         caller.require("indicators.approve", before.responsible(), None)?;
+        if matches!(asked.decision, Decision::Approve)
+            && let Ok(period) = before.period.parse()
+        {
+            // The unit may have come to its end since.
+            parse::demand_lasting("id", &self.base.directory, before.unit_id, period)?;
+        }
 
         let mut tx = self.base.db.begin().await.map_err(Error::from)?;
         let actor = caller.id();

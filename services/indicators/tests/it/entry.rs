@@ -1,4 +1,7 @@
-use proto::indicators::v1::{self as pb, SubmissionState};
+use proto::{
+    identity::v1::{Unit, export_directory_response::Entry},
+    indicators::v1::{self as pb, SubmissionState},
+};
 use sqlx::PgPool;
 use tonic::Code;
 use tonic_types::StatusExt;
@@ -88,9 +91,8 @@ async fn figures_and_plans_after_a_units_end_are_of_who_came_after(db: PgPool) {
     assert_eq!(violation.description, told);
     assert_eq!(refused(answer), invalid("period"));
     // What was left to report still can be.
-    create(&setting, &setting.statistician, one("2025-06"))
-        .await
-        .unwrap();
+    let last = create(&setting, &setting.statistician, one("2025-06"));
+    let last = last.await.unwrap().into_inner();
 
     let observations = vec![figure(&id, setting.former, "2025-07", "6")];
     let request = pb::ImportObservationsRequest {
@@ -111,6 +113,17 @@ async fn figures_and_plans_after_a_units_end_are_of_who_came_after(db: PgPool) {
             assert_eq!(refused(answer), invalid("target.period"));
         }
     }
+
+    // It turns out to have ended earlier: what waits goes back.
+    setting.directory.apply([Entry::Unit(Unit {
+        id: setting.former.to_string(),
+        valid_from: "2020-01-01".to_owned(),
+        valid_to: "2025-05-31".to_owned(),
+        parent_id: setting.city.to_string(),
+        ..Default::default()
+    })]);
+    let answer = approve(&setting, &setting.statistician, &last).await;
+    assert_eq!(refused(answer), invalid("id"));
 }
 
 #[sqlx::test]

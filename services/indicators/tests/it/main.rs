@@ -10,7 +10,10 @@ mod observation;
 mod submission;
 mod target;
 
-use chassis::testing::{self, City, Running};
+use chassis::{
+    Directory,
+    testing::{self, City, Running},
+};
 use chrono::NaiveDate;
 use proto::{
     calendar::v1::{Frequency, Period},
@@ -31,6 +34,7 @@ use uuid::Uuid;
 pub struct Setting {
     pub running: Running,
     pub db: PgPool,
+    pub directory: Directory,
     pub city: Uuid,
     pub finance: Uuid,
     pub health: Uuid,
@@ -86,16 +90,18 @@ impl Setting {
         let ward_approver = person("Ward approver", "approver", ward, &[]);
         let other_officer = person("Other officer", "approver", other_ward, &[]);
         let health_head = person("Health head", "reader", health, &["T16"]);
+        let directory = city.directory();
         let base = testing::base(
             "indicators",
             db.clone(),
-            city.directory(),
+            directory.clone(),
             testing::config(&[]),
         )
         .await;
         Self {
             running: testing::run(indicators::server(base)).await,
             db,
+            directory,
             city: root,
             finance,
             health,
