@@ -4,11 +4,14 @@
 use std::{collections::HashSet, str::FromStr};
 
 use anyhow::Context;
+use chassis::Directory;
 use chrono::{DateTime, Utc};
 use prost::Message;
 use proto::{indicators::v1 as pb, period::Period};
 use sqlx::PgConnection;
 use uuid::Uuid;
+
+use crate::{lineage, load::Key};
 
 /// The channel on which the worker is woken.
 pub const WAKE: &str = "recompute";
@@ -26,7 +29,7 @@ pub fn time(time: Option<prost_types::Timestamp>) -> anyhow::Result<DateTime<Utc
 
 /// Forgets all copies, for what is there now to be copied anew, and queues every series that was assessed: it may rest
 /// on something that is no more.
-pub async fn forget(tx: &mut PgConnection) -> anyhow::Result<()> {
+pub async fn forget(tx: &mut PgConnection, directory: &Directory) -> anyhow::Result<()> {
     sqlx::query!("DELETE FROM indicator")
         .execute(&mut *tx)
         .await?;
@@ -40,12 +43,13 @@ pub async fn forget(tx: &mut PgConnection) -> anyhow::Result<()> {
     let series = series
         .into_iter()
         .map(|row| (row.indicator_id, row.unit_id));
-    queue(tx, series.collect()).await
+    queue(tx, directory, series.collect()).await
 }
 
 /// Keeps indicators, and queues all their series.
 pub async fn keep_indicators(
     tx: &mut PgConnection,
+    directory: &Directory,
     indicators: &[pb::Indicator],
 ) -> anyhow::Result<()> {
     let (mut ids, mut versions, mut payloads) = (Vec::new(), Vec::new(), Vec::new());
@@ -80,7 +84,7 @@ pub async fn keep_indicators(
         .into_iter()
         .map(|row| (row.indicator_id, row.unit_id))
         .collect();
-    queue(tx, series).await
+    queue(tx, directory, series).await
 }
 
 /// Keeps what those indicators that are new here are calculated from.
@@ -116,7 +120,11 @@ async fn keep_parts(
 }
 
 /// Keeps targets, and queues their series.
-pub async fn keep_targets(tx: &mut PgConnection, targets: &[pb::Target]) -> anyhow::Result<()> {
+pub async fn keep_targets(
+    tx: &mut PgConnection,
+    directory: &Directory,
+    targets: &[pb::Target],
+) -> anyhow::Result<()> {
     let (mut ids, mut indicators, mut units) = (Vec::new(), Vec::new(), Vec::new());
     let (mut versions, mut payloads) = (Vec::new(), Vec::new());
     for target in targets {
@@ -141,12 +149,14 @@ pub async fn keep_targets(tx: &mut PgConnection, targets: &[pb::Target]) -> anyh
     )
     .execute(&mut *tx)
     .await?;
-    queue(tx, indicators.into_iter().zip(units).collect()).await
+    let series = indicators.into_iter().zip(units);
+    queue(tx, directory, series.collect()).await
 }
 
 /// Keeps figures, and queues their series.
 pub async fn keep_observations(
     tx: &mut PgConnection,
+    directory: &Directory,
     observations: &[pb::Observation],
 ) -> anyhow::Result<()> {
     let (mut ids, mut indicators, mut units) = (Vec::new(), Vec::new(), Vec::new());
@@ -177,12 +187,18 @@ pub async fn keep_observations(
     )
     .execute(&mut *tx)
     .await?;
-    queue(tx, indicators.into_iter().zip(units).collect()).await
+    let series = indicators.into_iter().zip(units);
+    queue(tx, directory, series.collect()).await
 }
 
-/// Queues series and what is calculated from them, and wakes the worker on commit. A series that waits already is locked until then, so that the worker
-/// does not take it without seeing this change.
-async fn queue(tx: &mut PgConnection, mut series: Vec<(Uuid, Uuid)>) -> anyhow::Result<()> {
+/// Queues series, those of the units that came from theirs and what is calculated from them, and wakes the worker on
+/// commit. A series that waits already is locked until then, so that the worker does not take it without seeing this change.
+async fn queue(
+    tx: &mut PgConnection,
+    directory: &Directory,
+    mut series: Vec<Key>,
+) -> anyhow::Result<()> {
+    series.extend(lineage::successors(directory, &series));
     series.sort_unstable();
     series.dedup();
     let (indicators, units): (Vec<Uuid>, Vec<Uuid>) = series.into_iter().unzip();

@@ -2,7 +2,7 @@
 
 use anyhow::Context;
 use chassis::{
-    Base,
+    Base, Directory,
     events::{Consumer, Event},
     mesh::MeshChannel,
 };
@@ -25,6 +25,8 @@ pub const SOURCE: &str = "indicators";
 pub struct Follower {
     /// Where the indicators service is.
     channel: MeshChannel,
+    /// Which units came from which.
+    directory: Directory,
 }
 
 impl Follower {
@@ -33,6 +35,7 @@ impl Follower {
     pub fn new(base: &Base) -> Self {
         Self {
             channel: base.mesh.channel(SOURCE),
+            directory: base.directory.clone(),
         }
     }
 }
@@ -55,13 +58,13 @@ impl Consumer for Follower {
     async fn handle(&self, tx: &mut PgConnection, event: &Event) -> anyhow::Result<()> {
         if event.is::<pb::ObservationRecorded>() {
             let message: pb::ObservationRecorded = event.decode()?;
-            keep_observations(tx, message.observation.as_slice()).await
+            keep_observations(tx, &self.directory, message.observation.as_slice()).await
         } else if event.is::<pb::TargetSet>() {
             let message: pb::TargetSet = event.decode()?;
-            keep_targets(tx, message.target.as_slice()).await
+            keep_targets(tx, &self.directory, message.target.as_slice()).await
         } else {
             let message: pb::IndicatorChanged = event.decode()?;
-            keep_indicators(tx, message.indicator.as_slice()).await
+            keep_indicators(tx, &self.directory, message.indicator.as_slice()).await
         }
     }
 
@@ -75,7 +78,7 @@ impl Consumer for Follower {
         };
         let mut stream = feed.subscribe(request).await?.into_inner();
         let here = stream.message().await?.context("the feed ended")?;
-        forget(tx).await?;
+        forget(tx, &self.directory).await?;
         self.read_indicators(tx).await?;
         self.read_targets(tx).await?;
         self.read_observations(tx).await?;
@@ -92,7 +95,7 @@ impl Follower {
         };
         loop {
             let page = client.list_indicators(request.clone()).await?.into_inner();
-            keep_indicators(tx, &page.indicators).await?;
+            keep_indicators(tx, &self.directory, &page.indicators).await?;
             request.page_token = page.next_page_token;
             if request.page_token.is_empty() {
                 return Ok(());
@@ -108,7 +111,7 @@ impl Follower {
         };
         loop {
             let page = client.list_targets(request.clone()).await?.into_inner();
-            keep_targets(tx, &page.targets).await?;
+            keep_targets(tx, &self.directory, &page.targets).await?;
             request.page_token = page.next_page_token;
             if request.page_token.is_empty() {
                 return Ok(());
@@ -128,7 +131,7 @@ impl Follower {
                 .list_observations(request.clone())
                 .await?
                 .into_inner();
-            keep_observations(tx, &page.observations).await?;
+            keep_observations(tx, &self.directory, &page.observations).await?;
             request.page_token = page.next_page_token;
             if request.page_token.is_empty() {
                 return Ok(());

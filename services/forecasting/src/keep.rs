@@ -17,13 +17,13 @@ use crate::{
     recompute::MODEL_VERSION,
 };
 
-/// Keeps assessments, and states those that changed; answers of which series something else is known now.
+/// Keeps assessments, and states those that changed.
 pub async fn keep(
     tx: &mut PgConnection,
     actor: &str,
     assessed: &[(Loaded, Assessed)],
     terms: &Terms,
-) -> anyhow::Result<Vec<Key>> {
+) -> anyhow::Result<()> {
     let mut columns = Columns::default();
     for (series, assessed) in assessed {
         columns.push(series, assessed);
@@ -38,13 +38,11 @@ pub async fn keep(
     let mut news: Vec<(&Loaded, &pb::Forecast)> = Vec::new();
     let mut predictions = Vec::new();
     let mut changes: Vec<(&Loaded, pb::RiskChanged)> = Vec::new();
-    let mut changed = Vec::new();
     for (series, assessed) in assessed {
         let earlier = before.get(&series.key());
         if earlier == Some(&Standing::of(series, assessed)) && !otherwise.contains(&series.key()) {
             continue;
         }
-        changed.push(series.key());
         // Of what is new there is nothing yet that came true.
         if earlier.is_some() {
             news.push((series, &assessed.forecast));
@@ -78,8 +76,7 @@ pub async fn keep(
             message,
         }
     });
-    events::publish_all(tx, facts).await?;
-    Ok(changed)
+    Ok(events::publish_all(tx, facts).await?)
 }
 
 /// Units are on the board while they exist, figures of the whole country only where somebody set a target for them.

@@ -1,12 +1,12 @@
 //! Units that came from others or took others in: amounts that add up go back as of the unit as it is now, with the shares
 //! of the others, and so do plans; whatever is measured and planned of a unit that only got another name goes on.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use chassis::{Base, Directory, calendar::city_date};
 use chrono::{DateTime, NaiveDate, Utc};
 use proto::{
-    indicators::v1::{Aggregation, Observation, Target},
+    indicators::v1::{Aggregation, Observation, Target, Vintage},
     period::Period,
 };
 use sqlx::PgConnection;
@@ -87,19 +87,56 @@ impl Lineage {
 pub struct Seen(Option<HashMap<Uuid, Lineage>>);
 
 impl Seen {
-    /// The units whose lineage is another one than when this was asked before; none the first time.
-    pub fn changed(&mut self, directory: &Directory) -> Vec<Uuid> {
+    /// The units whose past is another one than when this was asked before, each beside every unit whose series it may have;
+    /// none the first time.
+    pub fn changed(&mut self, directory: &Directory) -> Vec<(Uuid, Uuid)> {
         let units = directory.units();
         let of = |id: Uuid| (id, Lineage::of(directory, id, Aggregation::Sum));
         let now: HashMap<Uuid, Lineage> = units.iter().map(|unit| of(unit.id)).collect();
         let Some(before) = self.0.replace(now) else {
             return Vec::new();
         };
-        let now = self.0.iter().flatten();
-        let changed =
-            now.filter(|(id, lineage)| before.get(*id).is_some_and(|old| old != *lineage));
-        changed.map(|(id, _)| *id).collect()
+        let is_changed = |(id, lineage): &(&Uuid, &Lineage)| match before.get(*id) {
+            Some(old) => old != *lineage,
+            None => lineage.all().next().is_some(),
+        };
+        let changed = self.0.iter().flatten().filter(is_changed);
+        let mut changed: HashSet<Uuid> = changed.map(|(id, _)| *id).collect();
+        if changed.is_empty() {
+            return Vec::new();
+        }
+        let heirs = heirs(directory);
+        for (old, new) in &heirs {
+            if changed.contains(old) {
+                changed.insert(*new);
+            }
+        }
+        let own = changed.iter().map(|id| (*id, *id));
+        let from_others = heirs.into_iter().filter(|(_, new)| changed.contains(new));
+        from_others.chain(own).collect()
     }
+}
+
+/// Which units came from which, directly or through others: each old one beside each new one, from the oldest on.
+pub fn heirs(directory: &Directory) -> Vec<(Uuid, Uuid)> {
+    let mut next: HashMap<Uuid, Vec<Uuid>> = HashMap::new();
+    for unit in directory.units() {
+        for (old, _) in &unit.predecessors {
+            next.entry(*old).or_default().push(unit.id);
+        }
+    }
+    let after = |old: &Uuid| {
+        let mut reached = HashSet::new();
+        let mut open = vec![*old];
+        while let Some(new) = open.pop().and_then(|unit| next.get(&unit)) {
+            open.extend(new.iter().filter(|unit| reached.insert(**unit)));
+        }
+        reached
+    };
+    let pairs = next
+        .keys()
+        .flat_map(|old| after(old).into_iter().map(|new| (*old, new)));
+    pairs.collect()
 }
 
 /// The series of the units that came from these.
@@ -113,10 +150,8 @@ pub fn successors(directory: &Directory, series: &[Key]) -> Vec<Key> {
         return Vec::new();
     }
     let mut of: HashMap<Uuid, Vec<Uuid>> = HashMap::new();
-    for unit in directory.units() {
-        for (old, _) in &unit.predecessors {
-            of.entry(*old).or_default().push(unit.id);
-        }
+    for (old, new) in heirs(directory) {
+        of.entry(old).or_default().push(new);
     }
     let new = |key: &&Key| of.get(&key.1).into_iter().flatten().copied();
     ended
@@ -159,39 +194,47 @@ pub async fn load(
         let joined: Vec<_> = joined
             .filter_map(|former| Some((known(former)?, *former)))
             .collect();
-        begin(
-            &mut series.basis,
-            &origins.unwrap_or_default(),
-            lineage.since,
-        );
+        let basis = &mut series.basis;
+        let reported = count_reported(basis);
+        begin(basis, &origins.unwrap_or_default(), lineage.since);
         for (old, former) in joined {
-            series.has_joined |= !old.history.is_empty();
-            take_in(&mut series.basis, old, former);
+            take_in(basis, old, former);
         }
+        series.has_joined = count_reported(basis) < reported;
     }
     Ok(())
 }
 
-/// Figures and plans of the time before a unit: of periods before its first figure that all others reported, and plans that
-/// were still open and are not made anew.
+fn count_reported(basis: &Basis) -> usize {
+    let figures = basis.history.iter();
+    figures.filter(|figure| !figure.id.is_empty()).count()
+}
+
+/// Figures and plans of the time before a unit: of periods that all others reported and it did not, and plans that were
+/// still open and are not made anew. What both reported of a period within which it began is added.
 fn begin(basis: &mut Basis, origins: &[(&Basis, f64)], since: NaiveDate) {
     let Some(((first, share), others)) = origins.split_first() else {
         return;
     };
-    let own = basis.history.first().and_then(index);
-    let others_figures: Vec<_> = others
+    let own = by_period(&basis.history);
+    let old = origins
         .iter()
-        .map(|(old, _)| by_period(&old.history))
-        .collect();
+        .map(|(old, share)| (by_period(&old.history), *share));
+    let old: Vec<_> = old.collect();
+    let adds_up = basis.indicator.aggregation() == Aggregation::Sum;
     let figure = |figure: &Observation| {
-        let at = index(figure).filter(|at| own.is_none_or(|own| *at < own))?;
-        let mut parts = vec![(figure, *share)];
-        for (figures, (_, share)) in others_figures.iter().zip(others) {
-            parts.push((figures.get(&at)?, *share));
+        let period = Period::try_from(&figure.period).ok()?;
+        let mut parts = match own.get(&period.index()) {
+            Some(own) if adds_up && is_within(since, period) => vec![(*own, 1.0)],
+            None if !adds_up || period.last_day() < since => Vec::new(),
+            _ => return None,
+        };
+        for (figures, share) in &old {
+            parts.push((figures.get(&period.index())?, *share));
         }
         total(basis, &parts)
     };
-    let earlier: Vec<Observation> = first.history.iter().filter_map(figure).collect();
+    let figures: Vec<Observation> = first.history.iter().filter_map(figure).collect();
 
     let is_open = |target: &&Target| {
         let span = Period::try_from(&target.period);
@@ -209,26 +252,47 @@ fn begin(basis: &mut Basis, origins: &[(&Basis, f64)], since: NaiveDate) {
     };
     let open = first.targets.iter().filter(is_open).filter(is_new);
     let plans: Vec<Target> = open.filter_map(plan).collect();
-    basis.history.splice(0..0, earlier);
+    let known = std::mem::take(&mut basis.history);
+    let by_index = |figure: Observation| Some((index(&figure)?, figure));
+    let all: BTreeMap<i32, Observation> = known
+        .into_iter()
+        .chain(figures)
+        .filter_map(by_index)
+        .collect();
+    basis.history = all.into_values().collect();
     basis.targets.extend(plans);
 }
 
 /// Adds the figures of a unit that was taken in, until its last day, and its plans to those that were made by then. Of a
-/// period that it did not report the whole is not known.
+/// period that it did not report it is taken to have been as large beside the other as in those that it did.
 fn take_in(basis: &mut Basis, old: &Basis, former: Former) {
-    if !old.history.is_empty() {
-        let figures = by_period(&old.history);
-        let history = std::mem::take(&mut basis.history);
-        let with = |figure: Observation| {
-            let period = Period::try_from(&figure.period).ok()?;
-            if period.last_day() > former.last_day {
-                return Some(figure);
-            }
-            let taken = figures.get(&period.index())?;
-            total(basis, &[(&figure, 1.0), (taken, former.share)])
+    let figures = by_period(&old.history);
+    let until = |figure: &Observation| {
+        let period = Period::try_from(&figure.period).ok()?;
+        (period.first_day() <= former.last_day).then_some(period)
+    };
+    let both = basis.history.iter().filter_map(|own| {
+        let taken = figures.get(&until(own)?.index())?;
+        Some((value(own)?, value(taken)?))
+    });
+    let (own, taken) = both.fold((0.0, 0.0), |sum, both| (sum.0 + both.0, sum.1 + both.1));
+    let size = (own > 0.0 && taken >= 0.0).then_some(taken / own);
+    let with = |own: &Observation| {
+        let Some(period) = until(own) else {
+            return Some(own.clone());
         };
-        let history = history.into_iter().filter_map(with).collect();
-        basis.history = history;
+        match figures.get(&period.index()) {
+            Some(taken) => total(basis, &[(own, 1.0), (taken, former.share)]),
+            None if period.last_day() > former.last_day => Some(own.clone()),
+            None => {
+                let mut whole = total(basis, &[(own, 1.0 + size? * former.share)])?;
+                whole.set_vintage(Vintage::Estimate);
+                Some(whole)
+            }
+        }
+    };
+    if !figures.is_empty() {
+        basis.history = basis.history.iter().filter_map(with).collect();
     }
     let decimals = basis.indicator.decimals;
     for own in &mut basis.targets {
@@ -244,8 +308,17 @@ fn take_in(basis: &mut Basis, old: &Basis, former: Former) {
     }
 }
 
+/// Whether a day divides a period.
+fn is_within(day: NaiveDate, period: Period) -> bool {
+    period.first_day() < day && day <= period.last_day()
+}
+
 fn index(figure: &Observation) -> Option<i32> {
     Period::try_from(&figure.period).map(Period::index).ok()
+}
+
+fn value(figure: &Observation) -> Option<f64> {
+    figure.value.parse().ok()
 }
 
 fn by_period(history: &[Observation]) -> HashMap<i32, &Observation> {

@@ -62,7 +62,7 @@ async fn watch(base: &Base, is_new: &mut bool, lineages: &mut lineage::Seen) -> 
         *is_new = false;
     }
     loop {
-        queue_units(&base.db, &lineages.changed(&base.directory)).await?;
+        queue_units(&base.db, lineages.changed(&base.directory)).await?;
         drain(base).await?;
         // Wake-ups that came meanwhile are all answered by one look at the queue.
         if listener.next_buffered().is_none() {
@@ -232,9 +232,7 @@ async fn renew(
     let gone = series.iter().filter(|key| !known.contains(key)).copied();
     forget(tx, gone.collect()).await?;
     let assessed = on_all_processors(bases, terms.clone(), assess).await?;
-    let changed = keep(tx, base.name, &assessed, terms).await?;
-    let successors = lineage::successors(&base.directory, &changed);
-    Ok(queue(tx, &successors).await?)
+    keep(tx, base.name, &assessed, terms).await
 }
 
 async fn forget(tx: &mut PgConnection, series: Vec<Key>) -> sqlx::Result<()> {
@@ -308,16 +306,19 @@ pub async fn queue(tx: &mut PgConnection, series: &[Key]) -> sqlx::Result<()> {
     Ok(())
 }
 
-/// Queues all series of units.
-async fn queue_units(db: &PgPool, units: &[Uuid]) -> sqlx::Result<()> {
+/// Queues for units all series that these have: each unit beside one whose series it may have.
+async fn queue_units(db: &PgPool, units: Vec<(Uuid, Uuid)>) -> sqlx::Result<()> {
     if units.is_empty() {
         return Ok(());
     }
+    let (old, new): (Vec<Uuid>, Vec<Uuid>) = units.into_iter().unzip();
     sqlx::query!(
         "INSERT INTO recompute (indicator_id, unit_id)
-        SELECT indicator_id, unit_id FROM assessment WHERE unit_id = ANY($1)
+        SELECT DISTINCT a.indicator_id, n.new FROM unnest($1::uuid[], $2::uuid[]) AS n (old, new)
+        JOIN assessment a ON a.unit_id = n.old ORDER BY 1, 2
         ON CONFLICT DO NOTHING",
-        units
+        &old,
+        &new
     )
     .execute(db)
     .await?;
@@ -325,7 +326,8 @@ async fn queue_units(db: &PgPool, units: &[Uuid]) -> sqlx::Result<()> {
 }
 
 /// Queues what was assessed on an earlier day, by other thresholds or by another model, for nothing else tells that a
-/// figure became late; and what is on the board though its unit ended meanwhile, or is not though it exists.
+/// figure became late; and what is on the board though its unit ended meanwhile, or is not though it exists. With it goes
+/// what came from it.
 async fn queue_outdated(tx: &mut PgConnection, base: &Base, terms: &Terms) -> sqlx::Result<()> {
     let (mut ended, mut existing) = (Vec::new(), Vec::new());
     for unit in base.directory.units() {
@@ -335,9 +337,9 @@ async fn queue_outdated(tx: &mut PgConnection, base: &Base, terms: &Terms) -> sq
             existing.push(unit.id);
         }
     }
+    let (old, new): (Vec<Uuid>, Vec<Uuid>) = lineage::heirs(&base.directory).into_iter().unzip();
     sqlx::query!(
-        "INSERT INTO recompute (indicator_id, unit_id)
-        SELECT indicator_id, unit_id FROM (
+        "WITH outdated AS (
             (SELECT indicator_id, unit_id FROM assessment a WHERE thresholds_version < $1 AND NOT EXISTS (
                 SELECT FROM recompute r WHERE r.indicator_id = a.indicator_id AND r.unit_id = a.unit_id)
                 ORDER BY thresholds_version LIMIT $3)
@@ -356,14 +358,21 @@ async fn queue_outdated(tx: &mut PgConnection, base: &Base, terms: &Terms) -> sq
             UNION
             (SELECT indicator_id, unit_id FROM assessment a WHERE city_date < $2 AND NOT EXISTS (
                 SELECT FROM recompute r WHERE r.indicator_id = a.indicator_id AND r.unit_id = a.unit_id)
-                ORDER BY city_date LIMIT $3)) s
+                ORDER BY city_date LIMIT $3))
+        INSERT INTO recompute (indicator_id, unit_id)
+        SELECT indicator_id, unit_id FROM outdated
+        UNION SELECT o.indicator_id, n.new FROM outdated o
+            JOIN unnest($7::uuid[], $8::uuid[]) AS n (old, new) ON n.old = o.unit_id
+        ORDER BY 1, 2
         ON CONFLICT DO NOTHING",
         terms.thresholds_version,
         terms.today,
         OUTDATED,
         MODEL_VERSION,
         &ended,
-        &existing
+        &existing,
+        &old,
+        &new
     )
     .execute(tx)
     .await?;

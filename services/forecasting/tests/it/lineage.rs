@@ -193,7 +193,7 @@ async fn what_a_unit_takes_in_is_added_until_then(db: PgPool) {
     let forecast = until(async || {
         let outlook = setting.outlook(&setting.leader, &flow, setting.ward);
         let forecast = outlook.await.forecast.unwrap();
-        (forecast.history.len() == 35).then_some(forecast)
+        (forecast.history[0].id.is_empty()).then_some(forecast)
     })
     .await;
     let values: Vec<f64> = forecast
@@ -203,15 +203,17 @@ async fn what_a_unit_takes_in_is_added_until_then(db: PgPool) {
         .collect();
     let own = |back: i32| f64::from(100 + back * 7 % 11);
     let with = |back: i32| (own(back) + f64::from(50 + back * 7 % 11) / 2.0).round_ties_even();
-    let mut expected: Vec<f64> = (4..=36)
-        .rev()
-        .filter(|back| *back != 10)
-        .map(with)
-        .collect();
+    // The month that is missing is as large beside the own one as the others.
+    let known = (4..=36).filter(|back| *back != 10);
+    let taken: f64 = known.clone().map(|back| with(back) - own(back)).sum();
+    let size = taken / known.map(own).sum::<f64>();
+    let mut expected: Vec<f64> = (4..=36).rev().map(with).collect();
+    expected[26] = (own(10) * (1.0 + size)).round();
     expected.extend((1..=3).rev().map(own));
     assert_eq!(values, expected);
-    assert_eq!(forecast.history[0].id, "");
-    assert_ne!(forecast.history[34].id, "");
+    assert_eq!(forecast.history[26].vintage(), Vintage::Estimate);
+    assert_ne!(forecast.history[25].vintage(), Vintage::Estimate);
+    assert_ne!(forecast.history[35].id, "");
     let plan = forecast.assessments[0].target.clone().unwrap();
     assert_eq!(
         (plan.value.as_str(), plan.unit_id),
@@ -232,6 +234,53 @@ async fn what_a_unit_takes_in_is_added_until_then(db: PgPool) {
         .iter()
         .map(|one| &*one.target.as_ref().unwrap().value);
     assert_eq!(planned.collect::<Vec<_>>(), ["1400"]);
+}
+
+#[sqlx::test]
+async fn a_period_within_which_a_unit_began_is_what_both_reported(db: PgPool) {
+    let setting = Setting::new(db).await;
+    let mut flow = indicator("FLOW", "T04", setting.finance);
+    flow.set_aggregation(Aggregation::Sum);
+    let new = Uuid::now_v7();
+    let began = this_month().plus(-3).first_day() + chrono::TimeDelta::days(14);
+    let mut old = setting.unit(setting.ward, "26740", UnitKind::Ward);
+    old.valid_to = began.pred_opt().unwrap().to_string();
+    let mut unit = setting.unit(new, "26741", UnitKind::Ward);
+    unit.valid_from = began.to_string();
+    unit.predecessors = vec![Predecessor {
+        unit_id: setting.ward.to_string(),
+        weight: "1".to_owned(),
+    }];
+    setting.directory.apply([old, unit].map(Entry::Unit));
+
+    // Alone the part of a month that the old one reported says nothing.
+    let mut all = figures(&flow, setting.ward, 100, 36, 3);
+    all.extend(figures(&flow, new, 100, 2, 1));
+    setting.feed(&flow, &[], &all).await;
+    setting.assessed(&flow, new).await;
+    setting.is_settled().await;
+    let months = async || {
+        let outlook = setting.outlook(&setting.leader, &flow, new).await;
+        let history = outlook.forecast.unwrap().history.into_iter();
+        let month = |figure: Observation| (figure.period.unwrap().code, figure.value);
+        history.map(month).collect::<Vec<_>>()
+    };
+    let known = months().await;
+    assert_eq!(known.len(), 35);
+    let month = |back: i32| this_month().plus(-back).to_string();
+    assert!(known.iter().all(|(code, _)| *code != month(3)));
+
+    // A figure that was worked out for earlier, instead of the old one's, hides no other.
+    let own = [(20, "1999"), (3, "60")];
+    let own = own.map(|(back, value)| figure(&flow, new, this_month().plus(-back), value));
+    setting.feed(&flow, &[], &own).await;
+    setting.is_settled().await;
+    let known = months().await;
+    assert_eq!(known.len(), 36);
+    assert_eq!(known[16], (month(20), "1999".to_owned()));
+    let part = 100 + 3 * 7 % 11;
+    assert_eq!(known[33], (month(3), (part + 60).to_string()));
+    assert_eq!(known[32].1, all[32].value);
 }
 
 #[sqlx::test]

@@ -133,13 +133,17 @@ impl Setting {
     /// Makes facts known as the follower does, in one transaction.
     pub async fn feed(&self, indicator: &Indicator, targets: &[Target], figures: &[Observation]) {
         let mut tx = self.db.begin().await.unwrap();
-        forecasting::copy::keep_indicators(&mut tx, std::slice::from_ref(indicator))
+        forecasting::copy::keep_indicators(
+            &mut tx,
+            &self.directory,
+            std::slice::from_ref(indicator),
+        )
+        .await
+        .unwrap();
+        forecasting::copy::keep_targets(&mut tx, &self.directory, targets)
             .await
             .unwrap();
-        forecasting::copy::keep_targets(&mut tx, targets)
-            .await
-            .unwrap();
-        forecasting::copy::keep_observations(&mut tx, figures)
+        forecasting::copy::keep_observations(&mut tx, &self.directory, figures)
             .await
             .unwrap();
         tx.commit().await.unwrap();

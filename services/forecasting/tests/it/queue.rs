@@ -22,10 +22,10 @@ async fn a_series_that_cannot_be_assessed_is_set_aside_and_stops_no_other(db: Pg
     // What cannot be decoded, as after a fault of the disk.
     let mut tx = setting.db.begin().await.unwrap();
     let broken = figure(&bad, setting.ward, this_month().previous(), "100");
-    forecasting::copy::keep_indicators(&mut tx, &[bad.clone(), good.clone()])
+    forecasting::copy::keep_indicators(&mut tx, &setting.directory, &[bad.clone(), good.clone()])
         .await
         .unwrap();
-    forecasting::copy::keep_observations(&mut tx, &[broken])
+    forecasting::copy::keep_observations(&mut tx, &setting.directory, &[broken])
         .await
         .unwrap();
     sqlx::query("UPDATE observation SET payload = '\\xff'")
@@ -33,7 +33,7 @@ async fn a_series_that_cannot_be_assessed_is_set_aside_and_stops_no_other(db: Pg
         .await
         .unwrap();
     let figures = about_hundred(&good, setting.ward, 36, 0);
-    forecasting::copy::keep_observations(&mut tx, &figures)
+    forecasting::copy::keep_observations(&mut tx, &setting.directory, &figures)
         .await
         .unwrap();
     tx.commit().await.unwrap();
@@ -66,11 +66,13 @@ async fn what_the_source_no_longer_has_leaves_the_board(db: PgPool) {
 
     // The source is put back to a time without the one indicator and without the other's plan.
     let mut tx = setting.db.begin().await.unwrap();
-    forecasting::copy::forget(&mut tx).await.unwrap();
-    forecasting::copy::keep_indicators(&mut tx, std::slice::from_ref(&kept))
+    forecasting::copy::forget(&mut tx, &setting.directory)
         .await
         .unwrap();
-    forecasting::copy::keep_observations(&mut tx, &figures)
+    forecasting::copy::keep_indicators(&mut tx, &setting.directory, std::slice::from_ref(&kept))
+        .await
+        .unwrap();
+    forecasting::copy::keep_observations(&mut tx, &setting.directory, &figures)
         .await
         .unwrap();
     tx.commit().await.unwrap();
