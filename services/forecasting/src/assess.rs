@@ -343,11 +343,11 @@ fn without_target(case: Case<'_>) -> Judged {
     let status = model::status(
         Evidence::TooLittle,
         is_context,
-        case.is_late(),
+        case.late().is_some(),
         case.thresholds,
         None,
     );
-    assessment.set_status(judge::shown(status));
+    judge::set_status(&mut assessment, status, case.late());
     let rank = judge::rank(&assessment, None);
     Judged { assessment, rank }
 }

@@ -37,28 +37,32 @@ pub fn check(forecast: &pb::Forecast, period: Period, value: f64) -> pb::CheckVa
         return pb::CheckValueResponse::default();
     };
     let limit = |text: &str, open| text.parse().unwrap_or(open);
-    let low: f64 = limit(&indicator.minimum, f64::NEG_INFINITY);
-    let high: f64 = limit(&indicator.maximum, f64::INFINITY);
+    let least: f64 = limit(&indicator.minimum, f64::NEG_INFINITY);
+    let most: f64 = limit(&indicator.maximum, f64::INFINITY);
     let can_be = |meant: &f64| {
         // In a coarser unit it has more digits than are reported; but something must be left.
         let written = decimal(*meant, places).parse();
         let is_near = |written: f64| (written - meant).abs() <= 0.01 * meant.abs();
-        (low..=high).contains(meant) && written.is_ok_and(is_near)
+        (least..=most).contains(meant) && written.is_ok_and(is_near)
     };
     let mut anomaly = match total {
         Some(total) => of_total(&series, total, value, can_be),
         None => of_period(&series, value, can_be, so_far),
     };
-    if !(low..=high).contains(&value) {
+    if !(least..=most).contains(&value) {
         anomaly.suspicion = anomaly.suspicion.or(Some(Suspicion::Shift));
     }
     let range = &mut anomaly.interval95;
-    (range.low, range.high) = (range.low.max(low).min(high), range.high.min(high).max(low));
+    (range.low, range.high) = (range.low.clamp(least, most), range.high.clamp(least, most));
     let write = |language, value| written(language, &decimal(value, decimals));
     let reason = |language| {
         let expected = [anomaly.interval95.low, anomaly.interval95.high];
         let [low, high] = expected.map(|value| write(language, value));
-        let mut text = reason(language, anomaly.suspicion?, &low, &high);
+        let mut text = match anomaly.suspicion? {
+            Suspicion::Shift if value < least => below(language, &write(language, least)),
+            Suspicion::Shift if value > most => above(language, &write(language, most)),
+            suspicion => reason(language, suspicion, &low, &high),
+        };
         if let Some(meant) = anomaly.suggested {
             text += language.pick(", có lẽ là ", ", probably meant: ");
             text += &write(language, meant);
@@ -173,6 +177,20 @@ fn of_total(series: &Series, total: Total, value: f64, can_be: impl Fn(&f64) -> 
     }
 }
 
+fn below(language: Language, least: &str) -> String {
+    language.pick(
+        format!("thấp hơn mức tối thiểu {least} của chỉ tiêu"),
+        format!("less than the {least} that the indicator allows"),
+    )
+}
+
+fn above(language: Language, most: &str) -> String {
+    language.pick(
+        format!("cao hơn mức tối đa {most} của chỉ tiêu"),
+        format!("more than the {most} that the indicator allows"),
+    )
+}
+
 /// What seems wrong, in words.
 fn reason(language: Language, suspicion: Suspicion, low: &str, high: &str) -> String {
     let count = |language, count: f64| written(language, &decimal(count, 0));
@@ -284,6 +302,8 @@ mod tests {
         // What is beyond the limits is asked about, however far ranges reach.
         let full = monthly(YearRule::Last, ["0", "100"], &wave(95.0));
         assert_eq!(told(&full, 100.5), shift);
+        let text = check(&full, "2026-11".parse().unwrap(), 100.5).reason_en;
+        assert_eq!(text, "more than the 100 that the indicator allows");
         // The last figure with another sign: what was meant would be asked about itself.
         let plain: Vec<f64> = (0..34).map(|at| f64::from(9000 + at * 37 % 61)).collect();
         let signed = monthly(YearRule::Sum, ["0", ""], &plain);

@@ -8,6 +8,7 @@ use proto::{
     indicators::v1::{Comparator, Indicator, Target, YearRule},
     period::Period,
 };
+use rust_decimal::Decimal;
 
 /// Explains the assessment that the board shows.
 #[must_use]
@@ -118,9 +119,13 @@ impl<'a> Teller<'a> {
         if assessment.status() == RiskStatus::Overdue
             || self.forecast.status() == RiskStatus::Overdue
         {
+            let overdue = Period::try_from(&assessment.overdue_period).ok();
+            let overdue = overdue
+                .map(|overdue| self.period(overdue))
+                .unwrap_or_default();
             return self.say(
-                format!("Số liệu kỳ tiếp theo đã quá hạn; số mới nhất là {value} ({period})."),
-                format!("The next figure is overdue; the latest is {value} ({period})."),
+                format!("Số liệu {overdue} đã quá hạn; số mới nhất là {value} ({period})."),
+                format!("The figure of {overdue} is overdue; the latest is {value} ({period})."),
             );
         }
         let so_far = self.so_far(reported);
@@ -169,10 +174,7 @@ impl<'a> Teller<'a> {
     /// "Lũy kế đến T10/2026 là 61,2 tỷ đồng"; of what is not summed the last figure.
     fn so_far(&self, reported: Option<Period>) -> String {
         let period = reported.map_or_else(String::new, |p| self.period(p));
-        let span = self.assessment.target.as_ref();
-        let span = span.and_then(|target| Period::try_from(&target.period).ok());
-        if self.sums() && reported.map(Period::year) == span.map(Period::year) {
-            let sum = self.amount(&self.item.year_to_date);
+        if let Some(sum) = self.sum_so_far(reported) {
             return self.say(
                 format!("Lũy kế đến {period} là {sum}"),
                 format!("By {period} it came to {sum}"),
@@ -183,6 +185,24 @@ impl<'a> Teller<'a> {
             format!("Số mới nhất là {value} ({period})"),
             format!("The latest figure is {value} ({period})"),
         )
+    }
+
+    /// What the target's period, if it is a sum, has brought until its last figure.
+    fn sum_so_far(&self, reported: Option<Period>) -> Option<String> {
+        let span = Period::try_from(&self.assessment.target.as_ref()?.period).ok()?;
+        let (first, last) = span.split(self.indicator.frequency())?;
+        let reported = reported.filter(|period| self.sums() && (first..=last).contains(period))?;
+        if span.frequency() == Frequency::Year {
+            return Some(self.amount(&self.item.year_to_date));
+        }
+        let history = self.forecast.history.iter().filter_map(|figure| {
+            let period = Period::try_from(&figure.period).ok()?;
+            (first..=reported)
+                .contains(&period)
+                .then_some(&figure.value)
+        });
+        let sum = history.map(|value| value.parse::<Decimal>().ok());
+        Some(self.amount(&sum.sum::<Option<Decimal>>()?.to_string()))
     }
 
     /// What a figure is of, in Vietnamese and English.
@@ -235,7 +255,10 @@ impl<'a> Teller<'a> {
         };
         let same = format!("the same {period}{several} of last year");
         if percent.parse() == Ok(0.0) {
-            return self.say(", bằng cùng kỳ".to_owned(), format!(", as in {same}"));
+            return self.say(
+                ", xấp xỉ cùng kỳ".to_owned(),
+                format!(", about as in {same}"),
+            );
         }
         let sign = if percent.starts_with('-') { "" } else { "+" };
         let percent = self.number(percent);
@@ -335,9 +358,14 @@ impl<'a> Teller<'a> {
             En => &self.indicator.measure_en,
         };
         let number = self.number(decimal);
+        let is_one = self.language == En && matches!(decimal.parse(), Ok(1.0 | -1.0));
         match measure.as_str() {
             "" => number,
             measure if measure.starts_with('%') => number + "%",
+            measure if is_one => {
+                let measure = singular(measure, &self.indicator.measure_code);
+                format!("{number} {measure}")
+            }
             measure => format!("{number} {measure}"),
         }
     }
@@ -372,6 +400,16 @@ pub fn written(language: Language, decimal: &str) -> String {
         out.push_str(fraction);
     }
     out
+}
+
+/// "enterprise" for "enterprises": the noun as its code has it.
+fn singular(measure: &str, code: &str) -> String {
+    let noun = |text: &str| text.find([' ', '/']).unwrap_or(text.len());
+    let has_noun = code.starts_with(|letter: char| letter.is_ascii_lowercase());
+    match has_noun {
+        true => format!("{}{}", &code[..noun(code)], &measure[noun(measure)..]),
+        false => measure.to_owned(),
+    }
 }
 
 /// Never 0 or 100.
@@ -484,6 +522,43 @@ mod tests {
     }
 
     #[test]
+    fn a_quarter_is_told_with_its_own_sum() {
+        let (mut forecast, mut item) = told();
+        let figure = |code: &str, value: &str| Observation {
+            period: period(code),
+            value: value.to_owned(),
+            ..Default::default()
+        };
+        forecast.history = ["2026-08", "2026-09", "2026-10"]
+            .map(|code| figure(code, "0.5"))
+            .into();
+        let indicator = forecast.indicator.as_mut().unwrap();
+        indicator.measure_en = "ships".to_owned();
+        indicator.measure_code = "ship".to_owned();
+        let mut told = |code: &str| {
+            let target = item.assessment.as_mut().unwrap().target.as_mut().unwrap();
+            target.period = period(code);
+            let text = explain(&forecast, &item).text_en;
+            text[text.find(").").unwrap() + 3..]
+                .split(';')
+                .next()
+                .unwrap()
+                .to_owned()
+        };
+        assert_eq!(told("2026-Q4"), "By October 2026 it came to 0.5 ships");
+        assert_eq!(told("2026-H2"), "By October 2026 it came to 1.5 ships");
+        assert_eq!(
+            told("2027-Q1"),
+            "The latest figure is 6,100 ships (October 2026)"
+        );
+        assert_eq!(
+            singular("beds per 10,000 people", "bed/1e4 person"),
+            "bed per 10,000 people"
+        );
+        assert_eq!(singular("million USD", "1e6 USD"), "million USD");
+    }
+
+    #[test]
     fn what_is_equal_is_said_so() {
         let (forecast, mut item) = told();
         let mut assessment = item.assessment.take().unwrap();
@@ -493,12 +568,15 @@ mod tests {
         target.upper_value = target.value.clone();
         item.assessment = Some(assessment);
         let text = explain(&forecast, &item);
-        let parts = ["(đúng 85.900 tỷ đồng)", "12.450 tỷ đồng, bằng cùng kỳ."];
+        let parts = ["(đúng 85.900 tỷ đồng)", "12.450 tỷ đồng, xấp xỉ cùng kỳ."];
         assert!(
             parts.iter().all(|part| text.text_vi.contains(part)),
             "{text:?}"
         );
-        let parts = ["(exactly 85,900 ", "average, as in the same months of last"];
+        let parts = [
+            "(exactly 85,900 ",
+            "average, about as in the same months of last",
+        ];
         assert!(
             parts.iter().all(|part| text.text_en.contains(part)),
             "{text:?}"
@@ -520,10 +598,11 @@ mod tests {
         );
         assessment.set_status(RiskStatus::Overdue);
         assessment.probability = Some(0.001);
+        assessment.overdue_period = period("2026-08");
         item.assessment = Some(assessment.clone());
         assert!(english(&item).contains("is < 1%, very unlikely"));
         assert!(english(&item).ends_with(
-            "The next figure is overdue; the latest is 6,100 billion VND (October 2026)."
+            "The figure of August 2026 is overdue; the latest is 6,100 billion VND (October 2026)."
         ));
         assessment.set_status(RiskStatus::Orange);
         assessment.set_no_pace_reason(NoPaceReason::Impossible);

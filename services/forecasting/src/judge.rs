@@ -33,12 +33,12 @@ pub struct Case<'a> {
 }
 
 impl Case<'_> {
-    /// Whether the series ends before the last period that is due.
+    /// The period after the last figure, if that is due.
     #[must_use]
-    pub fn is_late(&self) -> bool {
-        let last = self.timeline.map(Timeline::last);
-        self.due
-            .is_some_and(|(_, due)| last.is_some_and(|last| last < due))
+    pub fn late(&self) -> Option<Period> {
+        let (_, due) = self.due?;
+        let next = self.timeline?.last().next();
+        (next <= due).then_some(next)
     }
 
     /// To how many decimal places figures are reported.
@@ -59,14 +59,12 @@ impl Case<'_> {
         }
     }
 
-    /// Whether a figure of these periods is due and not there: silence from the beginning and gaps count, too.
-    fn lacks(&self, first: Period, last: Period) -> bool {
-        let Some((since, due)) = self.due else {
-            return false;
-        };
+    /// The first of these periods whose figure is due and not there: silence from the beginning and gaps count, too.
+    fn lacking(&self, first: Period, last: Period) -> Option<Period> {
+        let (since, due) = self.due?;
         (first.max(since).index()..=last.min(due).index())
             .map(|index| Period::from_index(first.frequency(), index))
-            .any(|period| self.timeline.and_then(|t| t.value(period)).is_none())
+            .find(|period| self.timeline.and_then(|t| t.value(*period)).is_none())
     }
 }
 
@@ -163,13 +161,27 @@ pub fn judge(case: Case<'_>, target: &Target) -> Judged {
             year.fill_pace(&mut assessment, case);
         }
     }
-    let lacks = |year: &Year| case.lacks(year.first, year.last);
-    let is_overdue = !is_final && (case.is_late() || year.as_ref().is_ok_and(lacks));
+    let lacking = |year: &Year| case.lacking(year.first, year.last);
+    let overdue = year.as_ref().ok().and_then(lacking).or(case.late());
+    let overdue = overdue.filter(|_| !is_final);
     let before = case.colour(target);
-    let status = model::status(evidence, is_context, is_overdue, case.thresholds, before);
-    assessment.set_status(shown(status));
+    let status = model::status(
+        evidence,
+        is_context,
+        overdue.is_some(),
+        case.thresholds,
+        before,
+    );
+    set_status(&mut assessment, status, overdue);
     let rank = rank(&assessment, gap);
     Judged { assessment, rank }
+}
+
+/// Gives an assessment its colour, and names the figure that is overdue.
+pub fn set_status(assessment: &mut pb::Assessment, status: Status, overdue: Option<Period>) {
+    assessment.set_status(shown(status));
+    let overdue = overdue.filter(|_| status == Status::Overdue);
+    assessment.overdue_period = overdue.map(Into::into);
 }
 
 /// What is expected at the end of the year in which the next figure falls, where no target says of when.
@@ -208,8 +220,7 @@ fn swing(paths: &[Vec<f64>], figures: &[f64], target: model::Target) -> Option<f
 }
 
 /// The contract's word for a status.
-#[must_use]
-pub fn shown(status: Status) -> RiskStatus {
+fn shown(status: Status) -> RiskStatus {
     match status {
         Status::Met => RiskStatus::Met,
         Status::Missed => RiskStatus::Missed,
@@ -384,20 +395,57 @@ impl Year {
             model::Target::AtMost(_) => (bounds.high, None),
             model::Target::AtLeast(_) | model::Target::Within { .. } => (bounds.low, bounds.high),
         };
-        let places = case.places();
-        let least = |value: f64| decimal(rounded_up(value, places), places);
-        let most = |value: f64| decimal(-rounded_up(-value, places), places);
-        let (value, upper) = pick(pace.value);
-        let is_most = matches!(self.target, model::Target::AtMost(_));
-        let value = value.map(|value| if is_most { most(value) } else { least(value) });
-        assessment.required_pace = value.unwrap_or_default();
-        assessment.required_pace_upper = upper.map(most).unwrap_or_default();
+        let is_average = self.rule == Rule::Sum && assessment.remaining_periods > 1;
+        let (value, upper) = written(pace.value, case.places(), is_average);
+        (assessment.required_pace, assessment.required_pace_upper) = match self.target {
+            model::Target::AtMost(_) => (upper, String::new()),
+            model::Target::AtLeast(_) | model::Target::Within { .. } => (value, upper),
+        };
         // What is published as growth has no growth of its own.
         let growth = pace.growth.filter(|_| self.rule != Rule::Published);
         if let Some(growth) = growth.and_then(|growth| pick(growth).0) {
             assessment.required_growth_percent = decimal(growth * 100.0, 1);
         }
     }
+}
+
+/// How many more places an average may have than figures, so that little is lost by rounding.
+const MORE_PLACES: i32 = 2;
+/// What is little, as a share.
+const LITTLE: f64 = 0.05;
+
+/// What must be at least and at most, with so many places, rounded so that keeping to it suffices; empty where it need not
+/// be. Where no such number lies between, the nearest.
+fn written(bounds: Bounds, places: i32, is_average: bool) -> (String, String) {
+    let round = |places| Bounds {
+        low: bounds.low.map(|value| rounded_up(value, places)),
+        high: bounds.high.map(|value| -rounded_up(-value, places)),
+    };
+    let is_near = |rounded: &Option<f64>, exact: Option<f64>| {
+        let both = rounded.zip(exact);
+        both.is_none_or(|(rounded, exact)| (rounded - exact).abs() <= LITTLE * exact.abs())
+    };
+    let is_range = |rounded: &Bounds| {
+        let both = rounded.low.zip(rounded.high);
+        both.is_none_or(|(low, high)| low <= high)
+    };
+    let all = if is_average {
+        places..=places + MORE_PLACES
+    } else {
+        places..=places
+    };
+    let last = *all.end();
+    let fitting = all.clone().find(|places| {
+        let rounded = round(*places);
+        let is_near = is_near(&rounded.low, bounds.low) && is_near(&rounded.high, bounds.high);
+        (is_near || !is_average) && is_range(&rounded)
+    });
+    let (rounded, places) = match fitting {
+        Some(places) => (round(places), places),
+        None => (Some(round(last)).filter(is_range).unwrap_or(bounds), last),
+    };
+    let write = |value: Option<f64>| value.map_or_else(String::new, |value| decimal(value, places));
+    (write(rounded.low), write(rounded.high))
 }
 
 fn fill(assessment: &mut pb::Assessment, indicator: &Indicator, outturn: &Outturn) {
@@ -453,6 +501,30 @@ mod tests {
             (12.0, 0, 12.0),
         ] {
             assert_eq!(rounded_up(value, places), expected, "{value}");
+        }
+    }
+
+    #[test]
+    fn a_pace_is_a_number_that_helps() {
+        let both = |low, high| Bounds { low, high };
+        let none = None;
+        for (bounds, is_average, expected) in [
+            (both(Some(12.4), none), true, ("13", "")),
+            (both(Some(6.5), none), true, ("6.5", "")),
+            (both(Some(6.5), none), false, ("7", "")),
+            // One in three months is more than none.
+            (both(none, Some(1.0 / 3.0)), true, ("", "0.33")),
+            (both(none, Some(0.0)), true, ("", "0")),
+            (both(Some(100.3), Some(100.7)), true, ("100.3", "100.7")),
+            (both(Some(100.3), Some(100.7)), false, ("100", "101")),
+            (
+                both(Some(100.0 / 3.0), Some(100.0 / 3.0)),
+                true,
+                ("33.33", "33.33"),
+            ),
+        ] {
+            let (low, high) = written(bounds, 0, is_average);
+            assert_eq!((&*low, &*high), expected, "{bounds:?}");
         }
     }
 

@@ -16,7 +16,9 @@ use crate::{
     assess::{Assessed, Basis, Terms, assess},
     board,
     error::Error,
+    judge::decimal,
     load::{self, Key},
+    model::places,
 };
 
 /// Figures that can be supposed.
@@ -219,6 +221,9 @@ impl Scenario {
             moved.for_each(|part| part.percent = *percent);
         }
         let known = last(basis);
+        // It would be reported with no more.
+        let seen = basis.history.iter().map(|figure| places(&figure.value));
+        let places = seen.max().unwrap_or(0).max(basis.indicator.decimals);
         for (period, value) in &self.figures {
             if last(basis).map(Period::next) != Some(*period) {
                 return Err(invalid(
@@ -242,7 +247,7 @@ impl Scenario {
             }
             let mut figure = Observation {
                 period: Some((*period).into()),
-                value: value.clone(),
+                value: number.map_or_else(|| value.clone(), |number| decimal(number, places)),
                 ..Default::default()
             };
             figure.set_vintage(Vintage::Estimate);

@@ -85,15 +85,17 @@ struct Hypothesis {
     meant: Option<f64>,
 }
 
-/// Judges the value of the period after the history.
+/// Judges the value of the period after the history, whose end may be missing.
 pub fn anomaly(history: &Series, value: f64, seed: u64) -> Anomaly {
-    let forecast = forecast(history, 1, seed);
-    let expected = forecast.mean.first().copied().unwrap_or(0.0);
-    let interval95 = forecast.interval95.first().copied().unwrap_or(Interval {
+    let (known, missing) = history.without_trailing_gaps();
+    let forecast = forecast(&known, missing + 1, seed);
+    let expected = forecast.mean.last().copied().unwrap_or(0.0);
+    let interval95 = forecast.interval95.last().copied().unwrap_or(Interval {
         low: expected,
         high: expected,
     });
-    let usual = Usual::new(history, forecast.paths.iter().flatten().copied());
+    let ends = forecast.paths.iter().filter_map(|path| path.last());
+    let usual = Usual::new(history, ends.copied());
     let hypotheses = hypotheses(history, &usual, value);
     let total: f64 = hypotheses.iter().map(|hypothesis| hypothesis.odds).sum();
     let score = total.clamp(1e-100, 1e100).ln();
@@ -193,7 +195,7 @@ fn swap_digits(value: f64) -> [Option<f64>; 2] {
 #[cfg(test)]
 mod tests {
     use super::super::{Seasonality, Series};
-    use super::{Anomaly, Suspicion, anomaly, swap_digits};
+    use super::{Anomaly, Suspicion, anomaly, forecast, swap_digits};
 
     fn history() -> Series {
         let value = |t: usize| {
@@ -285,6 +287,20 @@ mod tests {
         let judgement = anomaly(&gapped, total.round(), 1);
         assert_eq!(judgement.suspicion, Some(Suspicion::Cumulative));
         assert_eq!(judgement.suggested, None);
+    }
+
+    #[test]
+    fn what_is_missing_at_the_end_makes_less_certain() {
+        let gap = |count| {
+            let values = [history().values(), &vec![None; count]].concat();
+            let series = Series::new(&values, Seasonality::Monthly).unwrap();
+            let range = anomaly(&series, 1300.0, 1).interval95;
+            let ahead = forecast(&history(), count + 1, 1).interval95[count];
+            assert_eq!(range, ahead);
+            range.high - range.low
+        };
+        let gaps = [0, 5, 11].map(gap);
+        assert!(gaps.is_sorted(), "{gaps:?}");
     }
 
     #[test]

@@ -156,7 +156,7 @@ impl Outturn {
         }
     }
 
-    /// The range that holds the year-end figure with this probability, such as 0.8; a point once it is final.
+    /// The range that holds the year-end figure with this probability, such as 0.8, and its mean; a point once it is final.
     pub fn interval(&self, probability: f64) -> Interval {
         match self {
             Outturn::Final(figure) => Interval {
@@ -165,9 +165,10 @@ impl Outturn {
             },
             Outturn::Expected(figures) => {
                 let (mut work, tail) = (figures.clone(), (1.0 - probability) / 2.0);
+                let mean = mean(figures);
                 Interval {
-                    low: quantile(&mut work, tail),
-                    high: quantile(&mut work, 1.0 - tail),
+                    low: quantile(&mut work, tail).min(mean),
+                    high: quantile(&mut work, 1.0 - tail).max(mean),
                 }
             }
         }

@@ -79,7 +79,11 @@ pub fn forecast(series: &Series, horizon: usize, seed: u64) -> Forecast {
     }
     let mut chance = Chance::new(seed);
     if rare::is_rare(series) {
-        return rare::forecast(series, horizon, &mut chance);
+        let begun = series.begun();
+        return match rare::has_begun(&begun) {
+            true => forecast(&begun, horizon, seed),
+            false => rare::forecast(series, horizon, &mut chance),
+        };
     }
     // Models see values of at most 1, so that no square overflows.
     let unit = series.largest();
@@ -513,6 +517,18 @@ mod tests {
         }
         let last = outturn(Rule::Last, 12, &[], &forecast.paths).unwrap();
         assert!(probability(&last, Target::AtLeast(99.85)) > 0.9);
+    }
+
+    #[test]
+    fn what_has_just_begun_is_not_rare() {
+        let ramp = |t: usize| t.saturating_sub(35) as f64 / 2.0;
+        let begun = monthly(ramp, 46);
+        let next = forecast(&begun, 12, 1);
+        assert_eq!(next.basis, Basis::Short);
+        assert!((4.8..=6.0).contains(&next.mean[0]), "{:?}", next.mean);
+        // Of three values nothing can be told yet.
+        let begun = monthly(ramp, 39);
+        assert_eq!(forecast(&begun, 12, 1).basis, Basis::Rare);
     }
 
     #[test]

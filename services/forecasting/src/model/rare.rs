@@ -8,6 +8,9 @@ use super::statistics::quantile;
 /// The share of zeros from which a series counts as rare.
 const ZEROS: f64 = 0.4;
 
+/// How many values must be known to tell.
+const LEAST: usize = 4;
+
 /// Gains of the frequency and of the size.
 const OFTEN: f64 = 0.1;
 const MUCH: f64 = 0.1;
@@ -24,7 +27,15 @@ pub(super) fn is_rare(series: &Series) -> bool {
         .flatten()
         .filter(|&&x| x == 0.0)
         .count();
-    count >= 4 && zeros < count && zeros as f64 >= ZEROS * count as f64 && series.all(|x| x >= 0.0)
+    count >= LEAST
+        && zeros < count
+        && zeros as f64 >= ZEROS * count as f64
+        && series.all(|x| x >= 0.0)
+}
+
+/// Whether what is left of a rare series, when the zeros before its beginning are taken away, can be forecast as others are.
+pub(super) fn has_begun(begun: &Series) -> bool {
+    begun.values().iter().flatten().count() >= LEAST && !is_rare(begun)
 }
 
 /// Draws futures in which each period brings something as often, and as much, as lately.

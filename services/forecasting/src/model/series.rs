@@ -185,6 +185,34 @@ impl Series {
         self
     }
 
+    /// From its first value that is not zero on: what did not exist before says nothing of how it goes on.
+    pub(super) fn begun(&self) -> Series {
+        let is_something = |value: &Option<f64>| value.is_some_and(|x| x != 0.0);
+        let first = self.values.iter().position(is_something).unwrap_or(0);
+        let mut seasons = self.seasons.clone();
+        let turn = first % seasons.len().max(1);
+        seasons.rotate_left(turn);
+        let after = |place: &usize| place.checked_sub(first).filter(|&place| place > 0);
+        Series {
+            values: self.values[first..].to_vec(),
+            dropped: self.dropped + first,
+            holiday: self.holiday.get(first..).unwrap_or_default().to_vec(),
+            seasons,
+            breaks: self.breaks.iter().filter_map(after).collect(),
+            ..*self
+        }
+    }
+
+    /// Up to its last value, and how many periods have passed since.
+    pub(super) fn without_trailing_gaps(&self) -> (Series, usize) {
+        let mut series = self.clone();
+        let last = self.values.iter().rposition(Option::is_some);
+        series.values.truncate(last.map_or(0, |last| last + 1));
+        let count = series.values.len();
+        series.breaks.retain(|&place| place < count);
+        (series, self.values.len() - count)
+    }
+
     pub(super) fn limits(&self) -> Option<Limits> {
         self.limits
     }

@@ -2,10 +2,13 @@
 
 /// The arithmetic mean; 0 of nothing.
 pub(super) fn mean(values: &[f64]) -> f64 {
-    if values.is_empty() {
-        0.0
+    let count = values.len().max(1) as f64;
+    let sum = values.iter().sum::<f64>();
+    if sum.is_finite() {
+        sum / count
     } else {
-        values.iter().sum::<f64>() / values.len() as f64
+        // The sum of the largest numbers that there are is beyond them.
+        values.iter().map(|x| x / count).sum()
     }
 }
 

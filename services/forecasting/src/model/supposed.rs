@@ -1,9 +1,11 @@
 //! Futures, given how their first steps are supposed to come out.
 //!
 //! What is supposed is no news to learn from: later steps move as far as they go together with it in the futures
-//! themselves, as the conditional distribution of a normal copula says. So more is never taken for less.
+//! themselves, as the conditional distribution of a normal copula says. So more is never taken for less. What is supposed
+//! beyond all futures carries on as far as the steps go together.
 
-/// The steps after those supposed, of each path. Each step keeps within the values that it had.
+/// The steps after those supposed, of each path. Each step keeps within the values that it had, unless what is supposed does
+/// not.
 pub fn supposed(paths: &[Vec<f64>], known: &[f64]) -> Vec<Vec<f64>> {
     let steps = paths.iter().map(Vec::len).min().unwrap_or(0);
     let first = known.len().min(steps);
@@ -32,21 +34,16 @@ pub fn supposed(paths: &[Vec<f64>], known: &[f64]) -> Vec<Vec<f64>> {
         if size > 0.0 {
             (product(one, other) / size).max(0.0)
         } else {
-            0.0
+            // What cannot be otherwise tells nothing of what would follow if it were: it goes on.
+            1.0
         }
     };
+    let pair = |one: usize, other: usize| match one == other {
+        true => 1.0 + 1e-6,
+        false => together(one, other),
+    };
     let among: Vec<Vec<f64>> = (0..first)
-        .map(|one| {
-            (0..first)
-                .map(|other| {
-                    if one == other {
-                        1.0 + 1e-6
-                    } else {
-                        together(one, other)
-                    }
-                })
-                .collect()
-        })
+        .map(|one| (0..first).map(|other| pair(one, other)).collect())
         .collect();
     // By how much each later step follows each of those supposed.
     let follows: Vec<Vec<f64>> = (first..steps)
@@ -60,18 +57,38 @@ pub fn supposed(paths: &[Vec<f64>], known: &[f64]) -> Vec<Vec<f64>> {
     let goals: Vec<f64> = (0..first)
         .map(|at| score(&grid, &sorted[at], known[at]))
         .collect();
+    let is_amount = paths.iter().flatten().all(|x| *x > 0.0) && known.iter().all(|x| *x >= 0.0);
+    let beyond = (0..first).map(|at| beyond(&sorted[at], known[at], is_amount));
+    let beyond: Vec<f64> = beyond.collect();
+    let carried: Vec<f64> = follows
+        .iter()
+        .map(|follows| follows.iter().zip(&beyond).map(|(a, b)| a * b).sum())
+        .collect();
     let path = |at: usize| {
-        let later = (first..steps).zip(&follows).map(|(step, follows)| {
+        let later = (first..steps).zip(follows.iter().zip(&carried));
+        let later = later.map(|(step, (follows, carried))| {
             let off = goals
                 .iter()
                 .zip(&scores)
                 .zip(follows)
                 .map(|((goal, scores), weight)| weight * (goal - scores[at]));
-            value(&grid, &sorted[step], scores[step][at] + off.sum::<f64>())
+            let value = value(&grid, &sorted[step], scores[step][at] + off.sum::<f64>());
+            if is_amount {
+                value * (1.0 + carried).max(0.0)
+            } else {
+                value + carried
+            }
         });
         later.collect()
     };
     (0..paths.len()).map(path).collect()
+}
+
+/// How far a value lies beyond sorted ones, as a share of the nearest if they are amounts.
+fn beyond(sorted: &[f64], value: f64, is_amount: bool) -> f64 {
+    let nearest = value.clamp(sorted[0], sorted[sorted.len() - 1]);
+    let beyond = value - nearest;
+    if is_amount { beyond / nearest } else { beyond }
 }
 
 /// The normal deviates of so many values in order.
@@ -259,11 +276,26 @@ mod tests {
     }
 
     #[test]
+    fn what_no_future_had_goes_on() {
+        let constant = vec![vec![3.0; 4]; 10];
+        let level = |known: &[f64]| supposed(&constant, known)[9][0];
+        assert!((level(&[9.0]) - 9.0).abs() < 1e-4);
+        assert!((level(&[9.0, 6.0]) - 7.5).abs() < 1e-4);
+        assert!(level(&[0.0]).abs() < 1e-4);
+        assert!((level(&[-1.0]) + 1.0).abs() < 1e-4);
+        let paths = futures();
+        let least = |step: usize| paths.iter().map(|path| path[step]).fold(f64::MAX, f64::min);
+        let later = supposed(&paths, &[least(0) - 100.0]);
+        let fall = least(1) - mean(&later, 0);
+        assert!(fall > 30.0 && fall < 100.0, "{fall}");
+    }
+
+    #[test]
     fn nothing_supposed_changes_nothing_and_equal_values_stay() {
         let paths = futures();
         assert_eq!(supposed(&paths, &[]), paths);
         let constant = vec![vec![3.0; 4]; 10];
-        assert_eq!(supposed(&constant, &[9.0]), vec![vec![3.0; 3]; 10]);
+        assert_eq!(supposed(&constant, &[3.0]), vec![vec![3.0; 3]; 10]);
         assert!(supposed(&[], &[1.0]).is_empty());
         assert_eq!(supposed(&constant, &[3.0; 9]), vec![Vec::<f64>::new(); 10]);
     }

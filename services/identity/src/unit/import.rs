@@ -311,23 +311,7 @@ async fn write_changes(
         bases.push(change.basis.clone());
         qualities.push(change.quality.clone());
     }
-    if let Some((key, End { sum, index, .. })) = ends
-        .iter()
-        .find(|(_, end)| (end.sum - Decimal::ONE).abs() > TOLERANCE)
-    {
-        return Err(Refusal::new(
-            Code::InvalidArgument,
-            "WEIGHTS_DO_NOT_ADD_UP",
-            format!("các phần của {key} cộng lại là {sum}, phải là 1"),
-            format!("the shares of {key} add up to {sum}, must be 1"),
-        )
-        .field(
-            format!("changes[{index}].weight"),
-            "các phần phải cộng lại là 1",
-            "the shares must add up to 1",
-        )
-        .into());
-    }
+    check_sums(&ends)?;
     let gone = sqlx::query_scalar!(
         "DELETE FROM unit_change u WHERE from_key = ANY($2) AND NOT EXISTS (
             SELECT FROM unnest($1::date[], $2::text[], $3::text[]) AS n (date, from_key, to_key)
@@ -357,6 +341,28 @@ async fn write_changes(
     otherwise.extend(changed.fetch_all(&mut *tx).await?);
     check_circles(tx, changes).await?;
     Ok(otherwise)
+}
+
+/// All of a unit must be accounted for.
+fn check_sums(ends: &HashMap<&str, End>) -> Result<()> {
+    if let Some((key, End { sum, index, .. })) = ends
+        .iter()
+        .find(|(_, end)| (end.sum - Decimal::ONE).abs() > TOLERANCE)
+    {
+        return Err(Refusal::new(
+            Code::InvalidArgument,
+            "WEIGHTS_DO_NOT_ADD_UP",
+            format!("các phần của {key} cộng lại là {sum}, phải là 1"),
+            format!("the shares of {key} add up to {sum}, must be 1"),
+        )
+        .field(
+            format!("changes[{index}].weight"),
+            "các phần phải cộng lại là 1",
+            "the shares must add up to 1",
+        )
+        .into());
+    }
+    Ok(())
 }
 
 /// What units went into, as it is stored now, must not lead back to them.
