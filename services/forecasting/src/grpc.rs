@@ -3,6 +3,7 @@
 use chassis::{Base, Caller, Claimed, RequestKey, directory::Scope, page};
 use proto::{
     forecasting::v1::{self as pb, RiskStatus, forecast_service_server::ForecastService},
+    indicators::v1::TargetAuthor,
     period::Period,
 };
 use tonic::{Request, Response, Status};
@@ -132,7 +133,7 @@ impl ForecastService for Grpc {
             indicator_id: optional_id("indicator_id", &request.indicator_id)?,
             city_level_only: request.city_level_only,
             group: code("group", &request.group)?,
-            target_author: author(request.target_author),
+            target_author: target_author(request.target_author)?,
             target_period: target_period(&request.target_period)?,
             decisive_only: request.decisive_only,
         };
@@ -155,7 +156,7 @@ impl ForecastService for Grpc {
             field_code: code("field_code", &request.field_code)?,
             city_level_only: request.city_level_only,
             group: code("group", &request.group)?,
-            target_author: author(request.target_author),
+            target_author: target_author(request.target_author)?,
             target_period: target_period(&request.target_period)?,
             decisive_only: request.decisive_only,
             ..Filter::default()
@@ -366,9 +367,16 @@ impl ForecastService for Grpc {
     }
 }
 
-/// The author that is asked for, if one is.
-fn author(author: i32) -> Option<i16> {
-    i16::try_from(author).ok().filter(|author| *author != 0)
+/// The author of targets that is asked for, if any is.
+fn target_author(author: i32) -> Result<Option<i16>, Error> {
+    let known = TargetAuthor::try_from(author).is_ok();
+    let author = i16::try_from(author).ok().filter(|_| known);
+    let author = author.ok_or(Error::Invalid {
+        field: "target_author",
+        vi: "phải là một cấp giao kế hoạch như TARGET_AUTHOR_COUNCIL",
+        en: "must be an author of plans such as TARGET_AUTHOR_COUNCIL",
+    })?;
+    Ok(Some(author).filter(|author| *author != 0))
 }
 
 /// Reads a decimal as the contract writes it.

@@ -26,7 +26,7 @@ use crate::{
 };
 
 /// Raised when the same figures come to be assessed otherwise: what was made before is made anew.
-pub const MODEL_VERSION: i16 = 3;
+pub const MODEL_VERSION: i16 = 4;
 
 /// Series assessed in one transaction at most: what waits behind one of them waits no longer than that.
 const BATCH: i64 = 64;

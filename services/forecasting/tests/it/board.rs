@@ -220,6 +220,13 @@ async fn what_can_be_nobodys_question_is_refused(db: PgPool) {
         (of_period("abc"), "target_period"),
         (of_statuses(&[RiskStatus::Red.into(), 0]), "statuses"),
         (of_statuses(&[99]), "statuses"),
+        (
+            pb::ListRiskItemsRequest {
+                target_author: 77,
+                ..Default::default()
+            },
+            "target_author",
+        ),
     ] {
         let request = by(&setting.leader, request);
         let answer = setting.client().list_risk_items(request).await;
