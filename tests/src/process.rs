@@ -10,6 +10,7 @@ use std::{
 use tokio::{
     io::{AsyncBufReadExt, AsyncRead, BufReader},
     process::{Child, Command},
+    task::JoinHandle,
 };
 
 /// Lines kept of one process; a test that says more has other troubles.
@@ -38,6 +39,7 @@ pub struct Process {
     name: String,
     child: Child,
     lines: Arc<Mutex<Vec<String>>>,
+    readers: Vec<JoinHandle<()>>,
 }
 
 impl Process {
@@ -69,12 +71,15 @@ impl Process {
             .spawn()
             .unwrap_or_else(|error| panic!("{name} cannot be started: {error}"));
         let lines = Arc::<Mutex<Vec<String>>>::default();
-        keep(child.stdout.take().unwrap(), &lines);
-        keep(child.stderr.take().unwrap(), &lines);
+        let readers = vec![
+            keep(child.stdout.take().unwrap(), &lines),
+            keep(child.stderr.take().unwrap(), &lines),
+        ];
         Self {
             name: name.to_owned(),
             child,
             lines,
+            readers,
         }
     }
 
@@ -96,6 +101,10 @@ impl Process {
                 return line;
             }
             let ended = self.child.try_wait().unwrap();
+            if ended.is_some() && !self.readers.is_empty() {
+                self.read_rest().await;
+                continue;
+            }
             if ended.is_some() || tokio::time::Instant::now() > deadline {
                 let how = ended.map_or("the time is over".to_owned(), |how| how.to_string());
                 panic!(
@@ -125,7 +134,7 @@ impl Process {
 
     /// Waits for its end.
     pub async fn ended(&mut self, limit: Duration) -> ExitStatus {
-        tokio::time::timeout(limit, self.child.wait())
+        let status = tokio::time::timeout(limit, self.child.wait())
             .await
             .unwrap_or_else(|_| {
                 panic!(
@@ -134,7 +143,16 @@ impl Process {
                     self.output().join("\n")
                 )
             })
-            .unwrap()
+            .unwrap();
+        self.read_rest().await;
+        status
+    }
+
+    /// Waits for what an ended process said last, unless a process of its own holds on to its output.
+    async fn read_rest(&mut self) {
+        for reader in self.readers.drain(..) {
+            let _ = tokio::time::timeout(Duration::from_secs(1), reader).await;
+        }
     }
 
     /// The process's own number.
@@ -167,7 +185,10 @@ impl Drop for Process {
     }
 }
 
-fn keep(output: impl AsyncRead + Send + Unpin + 'static, lines: &Arc<Mutex<Vec<String>>>) {
+fn keep(
+    output: impl AsyncRead + Send + Unpin + 'static,
+    lines: &Arc<Mutex<Vec<String>>>,
+) -> JoinHandle<()> {
     let kept = Arc::clone(lines);
     tokio::spawn(async move {
         let mut output = BufReader::new(output).lines();
@@ -177,5 +198,5 @@ fn keep(output: impl AsyncRead + Send + Unpin + 'static, lines: &Arc<Mutex<Vec<S
                 kept.push(line);
             }
         }
-    });
+    })
 }
