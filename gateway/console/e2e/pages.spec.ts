@@ -173,6 +173,24 @@ test("a leader supposes a figure and reads what becomes of the probability", asy
   await examine(page, "scenario");
 });
 
+test("a leader supposes what a year may end at", async ({ browser }) => {
+  const page = await signIn(browser, "chairman", "/");
+  const { id } = await read<{ id: string }>(page, "/v1/indicators/HCM.01.02");
+  await page.goto(`/indicators/${id}`);
+  const card = page.locator("[data-scenario]");
+  const year = card.locator(".steps input");
+  await expect(year).toHaveCount(1);
+  await expect(year).toHaveValue("");
+  // Nothing is forecast that could be filled in or moved.
+  await expect(card.locator("[data-path], [data-move]")).toHaveCount(0);
+  const after = card.locator('[data-chance="after"]');
+  await year.fill("99,7");
+  await expect(after).toHaveText("đạt kế hoạch");
+  await year.fill("98");
+  await expect(after).toHaveText("không đạt kế hoạch");
+  await examine(page, "year");
+});
+
 test("a leader sees what each ward contributes, moves one and keeps the scenario", async ({ browser }) => {
   const page = await signIn(browser, "chairman", "/");
   const { items } = await read<{ items: (Risk & { indicator: { code: string } })[] }>(

@@ -12,6 +12,10 @@ describe("numbers", () => {
     expect(vi.signed(2.1, 1)).toBe("+2,1");
   });
 
+  it("keeps all places of an exact one", () => {
+    expect(["0.33", "12", "1.50"].map((one) => vi.exact(one, 1))).toEqual(["0,33", "12,0", "1,50"]);
+  });
+
   it("shows a dash where there is none", () => {
     expect(vi.number("")).toBe("–");
     expect(toNumber("")).toBeUndefined();

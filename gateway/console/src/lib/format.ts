@@ -58,6 +58,12 @@ export class Formats {
     return format.format(number).replace("-", "−");
   }
 
+  /** A decimal with all the places that it has, and so many at least. */
+  exact(value: string, decimals = 0): string {
+    const places = value.split(".")[1]?.length ?? 0;
+    return this.number(value, Math.max(places, decimals));
+  }
+
   /** With its sign, for changes. */
   signed(value: number, decimals = 0): string {
     return `${value > 0 ? "+" : ""}${this.number(value, decimals)}`;

@@ -1,6 +1,8 @@
 // What became of units, gathered into what can be said in one sentence each.
 
-import { type UnitChange, UnitChangeKind } from "../gen/civicmesh/identity/v1/directory_pb";
+import { type Unit, type UnitChange, UnitChangeKind } from "../gen/civicmesh/identity/v1/directory_pb";
+import { today } from "./format";
+import { days } from "./period";
 
 export interface Step {
   date: string;
@@ -23,4 +25,24 @@ export function steps(changes: readonly UnitChange[], key: string): Step[] {
   }
   for (const step of found.values()) step.parts.sort((a, b) => Number(b.weight) - Number(a.weight));
   return [...found.values()].sort((a, b) => b.date.localeCompare(a.date));
+}
+
+const endsBefore = (old: Unit, unit: Unit) => !!old.validTo && (!unit.validTo || old.validTo < unit.validTo);
+
+/** The units that exist and came from one that ended, directly or through others; first what has most of it. */
+export function heirs(all: readonly Unit[], old: Unit, on = today()): Unit[] {
+  const share = (unit: Unit) => Number(unit.predecessors.find((one) => one.unitId === old.id)?.weight ?? 0);
+  const next = all.filter((unit) => share(unit) > 0 && endsBefore(old, unit)).sort((a, b) => share(b) - share(a));
+  const found = next.flatMap((unit) => (unit.validTo && unit.validTo < on ? heirs(all, unit, on) : unit));
+  return [...new Set(found)];
+}
+
+/** The units that ended of whose figures one of a period is made. */
+export function origins(unit: Unit, period: string, get: (id: string) => Unit | undefined): Unit[] {
+  const [first, last] = days(period);
+  const old = unit.predecessors.flatMap((one) => get(one.unitId) ?? []);
+  const found = old
+    .filter((one) => endsBefore(one, unit) && first <= one.validTo)
+    .flatMap((one) => [...(one.validFrom <= last ? [one] : []), ...origins(one, period, get)]);
+  return [...new Set(found)];
 }

@@ -1,5 +1,5 @@
 import { expect, it } from "vitest";
-import { contains, parsePeriod, periodAt, periodIndex } from "./period";
+import { contains, days, parsePeriod, periodAt, periodIndex } from "./period";
 
 it("counts periods across years", () => {
   for (const code of ["2026", "2025-H2", "2026-Q1", "2025-12"]) {
@@ -14,6 +14,13 @@ it("knows which longer period holds a shorter one", () => {
   expect(contains("2026-Q3", "2026-09")).toBe(true);
   expect(contains("2026-Q3", "2026-10")).toBe(false);
   expect(contains("2026-09", "2026")).toBe(false);
+});
+
+it("begins and ends on days", () => {
+  expect(days("2026")).toEqual(["2026-01-01", "2026-12-31"]);
+  expect(days("2026-H2")).toEqual(["2026-07-01", "2026-12-31"]);
+  expect(days("2026-Q1")).toEqual(["2026-01-01", "2026-03-31"]);
+  expect(days("2026-09")[0]).toBe("2026-09-01");
 });
 
 it("refuses what is no period", () => {

@@ -33,6 +33,14 @@ export function periodAt(index: number, perYear: ParsedPeriod["perYear"]): strin
   return `${year}-${String(part).padStart(2, "0")}`;
 }
 
+/** Its first and its last day; the last is the 31st of any month, for days are compared as texts. */
+export function days(code: string): [string, string] {
+  const { year, perYear, part } = parsePeriod(code) ?? { year: 0, perYear: 1, part: 1 };
+  const month = (number: number) => `${year}-${String(number).padStart(2, "0")}`;
+  const length = 12 / perYear;
+  return [`${month((part - 1) * length + 1)}-01`, `${month(part * length)}-31`];
+}
+
 /** Whether the longer period `outer` holds all of `inner`. */
 export function contains(outer: string, inner: string): boolean {
   const a = parsePeriod(outer);

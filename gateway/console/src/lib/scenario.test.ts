@@ -1,8 +1,8 @@
 import { create } from "@bufbuild/protobuf";
 import { describe, expect, it } from "vitest";
-import { ForecastSchema } from "../gen/civicmesh/forecasting/v1/forecasting_pb";
+import { AssessmentSchema, ForecastSchema, NoPaceReason } from "../gen/civicmesh/forecasting/v1/forecasting_pb";
 import { TargetSchema } from "../gen/civicmesh/indicators/v1/indicators_pb";
-import { openSteps, type Step, suppose } from "./scenario";
+import { canSuppose, openSteps, type Step, suppose } from "./scenario";
 
 function periods(codes: string[], goal: string): string[] {
   const points = codes.map((code) => ({ period: { code }, mean: "1", low80: "0", high80: "2" }));
@@ -41,6 +41,41 @@ describe("which periods can be supposed", () => {
     expect(openSteps(forecast, create(TargetSchema, { period: { code: "2026" } }))).toEqual([
       { period: "2026-12", low: "-3.0", expected: "12.3", high: "20.0" },
     ]);
+  });
+});
+
+describe("what is not forecast", () => {
+  const after = (last: string, goal: string) => {
+    const history = last ? [{ period: { code: last }, value: "1" }] : [];
+    return openSteps(create(ForecastSchema, { history }), create(TargetSchema, { period: { code: goal } }));
+  };
+
+  it("is supposed up to the end of the plan, from nothing", () => {
+    expect(after("2025", "2026")).toEqual([{ period: "2026", low: "", expected: "", high: "" }]);
+    expect(after("2024", "2026").map((step) => step.period)).toEqual(["2025", "2026"]);
+    expect(after("2026-Q2", "2026").map((step) => step.period)).toEqual(["2026-Q3", "2026-Q4"]);
+  });
+
+  it("is not supposed without a figure before, after the plan, or in part", () => {
+    expect(after("", "2026")).toEqual([]);
+    expect(after("2026", "2026")).toEqual([]);
+    expect(after("2025-11", "2026"), "more than twelve").toEqual([]);
+  });
+
+  it("can be judged if no figure before is missing and it is not calculated", () => {
+    const yearly = create(ForecastSchema, { indicator: {} });
+    expect(canSuppose(yearly, create(AssessmentSchema))).toBe(true);
+    expect(canSuppose(yearly, create(AssessmentSchema, { noPaceReason: NoPaceReason.UNKNOWN }))).toBe(false);
+    expect(canSuppose(create(ForecastSchema, { indicator: { formula: {} } }), create(AssessmentSchema))).toBe(false);
+    const forecast = create(ForecastSchema, { points: [{ mean: "1" }] });
+    expect(canSuppose(forecast, create(AssessmentSchema))).toBe(false);
+    expect(canSuppose(forecast, create(AssessmentSchema, { probability: 0.5 }))).toBe(true);
+  });
+
+  it("has no gap", () => {
+    const { supposed, problems } = suppose(after("2024", "2026"), { "2026": "15" }, [], false);
+    expect(supposed.periods).toEqual([]);
+    expect(problems).toEqual({ "2025": { kind: "missing" } });
   });
 });
 

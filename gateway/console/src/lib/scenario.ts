@@ -1,9 +1,9 @@
 // A scenario: which coming periods can be supposed, and what is sent once some of them are.
 
-import type { Forecast } from "../gen/civicmesh/forecasting/v1/forecasting_pb";
+import { type Assessment, type Forecast, NoPaceReason } from "../gen/civicmesh/forecasting/v1/forecasting_pb";
 import type { Target } from "../gen/civicmesh/indicators/v1/indicators_pb";
 import { type NumberProblem, readNumber } from "./number";
-import { parsePeriod, periodIndex } from "./period";
+import { type ParsedPeriod, parsePeriod, periodAt, periodIndex } from "./period";
 
 /** Inputs shown at most. */
 const MOST = 12;
@@ -11,12 +11,40 @@ const MOST = 12;
 export const paths = ["low", "expected", "high"] as const;
 export type Path = (typeof paths)[number];
 
-/** A coming period and what may come, as decimals with the indicator's places. */
+/** A coming period and what may come, as decimals with the indicator's places; empty where nothing is forecast. */
 export type Step = { period: string } & Record<Path, string>;
+
+/**
+ * Whether something supposed can be judged: of what is not forecast, such as a yearly figure, all that is still to come,
+ * unless a figure before is missing or it is calculated from others.
+ */
+export function canSuppose({ points, indicator }: Forecast, { probability, noPaceReason }: Assessment): boolean {
+  if (points.length > 0) return probability !== undefined;
+  return noPaceReason !== NoPaceReason.UNKNOWN && !indicator?.formula;
+}
+
+/** The last of the periods, so many a year, that a longer one holds. */
+const lastOf = (goal: ParsedPeriod, perYear: number) =>
+  ((goal.year * goal.perYear + goal.part) * perYear) / goal.perYear - 1;
+
+/** What is not forecast has to be supposed as a whole. */
+function blankSteps({ history }: Forecast, goal: ParsedPeriod | undefined): Step[] {
+  const code = history.at(-1)?.period?.code ?? "";
+  const last = parsePeriod(code);
+  const count = goal && last ? lastOf(goal, last.perYear) - periodIndex(code) : 0;
+  if (!last || count < 1 || count > MOST) return [];
+  return Array.from({ length: count }, (_, at) => ({
+    period: periodAt(periodIndex(code) + 1 + at, last.perYear),
+    low: "",
+    expected: "",
+    high: "",
+  }));
+}
 
 /** The coming periods until the target's own period ends. */
 export function openSteps(forecast: Forecast, target: Target | undefined): Step[] {
   const goal = parsePeriod(target?.period?.code ?? "");
+  if (forecast.points.length === 0) return blankSteps(forecast, goal);
   const places = Math.max(0, forecast.indicator?.decimals ?? 0);
   const rounded = (decimal: string) => Number(decimal).toFixed(places);
   const steps: Step[] = [];
@@ -24,8 +52,7 @@ export function openSteps(forecast: Forecast, target: Target | undefined): Step[
     const code = period?.code ?? "";
     const parsed = parsePeriod(code);
     if (!goal || !parsed || steps.length === MOST) break;
-    const end = ((goal.year * goal.perYear + goal.part) * parsed.perYear) / goal.perYear - 1;
-    if (periodIndex(code) > end) break;
+    if (periodIndex(code) > lastOf(goal, parsed.perYear)) break;
     steps.push({ period: code, low: rounded(low80), expected: rounded(mean), high: rounded(high80) });
   }
   return steps;
@@ -50,7 +77,7 @@ export interface Supposed {
 }
 
 /** What is wrong with a text. */
-export type Wrong = NumberProblem | { kind: "range" };
+export type Wrong = NumberProblem | { kind: "range" } | { kind: "missing" };
 
 export interface Supposition {
   supposed: Supposed;
@@ -92,6 +119,7 @@ export function suppose(
   for (const step of taken) {
     const { decimal, problem } = text(step) ? readNumber(text(step), isPercent) : { decimal: step.expected };
     if (problem) problems[step.period] = problem;
+    else if (!decimal) problems[step.period] = { kind: "missing" };
     else {
       supposed.periods.push(step.period);
       supposed.values.push(decimal);

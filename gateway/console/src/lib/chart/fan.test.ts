@@ -1,7 +1,7 @@
 import { create } from "@bufbuild/protobuf";
 import { describe, expect, it } from "vitest";
 import { ForecastSchema } from "../../gen/civicmesh/forecasting/v1/forecasting_pb";
-import { YearRule } from "../../gen/civicmesh/indicators/v1/indicators_pb";
+import { TargetKind, YearRule } from "../../gen/civicmesh/indicators/v1/indicators_pb";
 import { fanPoints, mainTarget } from "./fan";
 
 function forecast(yearRule: YearRule) {
@@ -31,6 +31,17 @@ describe("by period", () => {
     const one = forecast(YearRule.SUM);
     expect(fanPoints(one, mainTarget(one), false)[1]?.plan).toBe(30);
   });
+});
+
+it("goes by the plan that the board goes by, else by a base plan", () => {
+  const assessments = [
+    { target: { id: "stretch", kind: TargetKind.STRETCH } },
+    { target: { id: "2030", kind: TargetKind.BASE } },
+    { target: { id: "2026", kind: TargetKind.BASE } },
+  ];
+  const one = create(ForecastSchema, { assessments });
+  expect(mainTarget(one)?.id).toBe("2030");
+  expect(mainTarget(one, one.assessments[2]?.target)?.id).toBe("2026");
 });
 
 it("runs totals from the year's beginning and admits what it does not know", () => {

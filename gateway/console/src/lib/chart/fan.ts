@@ -76,8 +76,9 @@ function plan(points: FanPoint[], target: Target | undefined, parts: number): vo
   for (const point of points) if (contains(code, point.period)) point.plan = value / Math.max(1, parts / span);
 }
 
-/** Base plans first, as given by the server. */
-export function mainTarget(forecast: Forecast): Target | undefined {
+/** The one that the board goes by, else base plans first, as given by the server. */
+export function mainTarget(forecast: Forecast, onBoard?: Target): Target | undefined {
   const targets = forecast.assessments.flatMap((one) => one.target ?? []);
-  return targets.find((one) => one.kind === TargetKind.BASE) ?? targets[0];
+  const isOnBoard = ({ id }: Target) => id === onBoard?.id;
+  return targets.find(isOnBoard) ?? targets.find((one) => one.kind === TargetKind.BASE) ?? targets[0];
 }
