@@ -117,7 +117,7 @@ impl Seen {
     }
 }
 
-/// Which units came from which, directly or through others: each old one beside each new one, from the oldest on.
+/// Which units came from which, directly or through others: each old one beside each new one.
 pub fn heirs(directory: &Directory) -> Vec<(Uuid, Uuid)> {
     let mut next: HashMap<Uuid, Vec<Uuid>> = HashMap::new();
     for unit in directory.units() {
@@ -128,15 +128,14 @@ pub fn heirs(directory: &Directory) -> Vec<(Uuid, Uuid)> {
     let after = |old: &Uuid| {
         let mut reached = HashSet::new();
         let mut open = vec![*old];
-        while let Some(new) = open.pop().and_then(|unit| next.get(&unit)) {
-            open.extend(new.iter().filter(|unit| reached.insert(**unit)));
+        while let Some(unit) = open.pop() {
+            let new = next.get(&unit).into_iter().flatten();
+            open.extend(new.filter(|unit| reached.insert(**unit)));
         }
-        reached
+        let old = *old;
+        reached.into_iter().map(move |new| (old, new))
     };
-    let pairs = next
-        .keys()
-        .flat_map(|old| after(old).into_iter().map(|new| (*old, new)));
-    pairs.collect()
+    next.keys().flat_map(after).collect()
 }
 
 /// The series of the units that came from these.
@@ -376,4 +375,37 @@ fn added<'a>(parts: impl Iterator<Item = (&'a str, f64)> + Clone, decimals: i32)
     let share = |(value, share): (&str, f64)| Some(value.parse::<f64>().ok()? * share);
     let sum = parts.map(share).sum::<Option<f64>>()?;
     Some(decimal(sum, decimals.max(places)))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use chassis::testing::City;
+    use proto::identity::v1::UnitKind;
+
+    use super::*;
+
+    #[test]
+    fn whoever_came_from_a_unit_is_found_through_all_that_did() {
+        let mut city = City::new();
+        let first = city.unit("1", UnitKind::Ward, Some(city.root));
+        let mut after = |code: &str, year: i32, old: Uuid| {
+            let since = NaiveDate::from_ymd_opt(year, 1, 1).unwrap();
+            city.successor(code, UnitKind::Ward, since, &[(old, "0.5")])
+        };
+        let (second, third) = (after("2", 2020, first), after("3", 2020, first));
+        let others = [after("4", 2021, second), after("5", 2021, third)];
+        let found = heirs(&city.directory());
+        let of = |old: Uuid| -> BTreeSet<Uuid> {
+            let pairs = found.iter().filter(|pair| pair.0 == old);
+            pairs.map(|pair| pair.1).collect()
+        };
+        assert_eq!(
+            of(first),
+            BTreeSet::from([second, third, others[0], others[1]])
+        );
+        assert_eq!(of(second), BTreeSet::from([others[0]]));
+        assert_eq!(found.len(), 6);
+    }
 }

@@ -124,7 +124,7 @@ pub async fn step(base: &Base) -> anyhow::Result<usize> {
     let (series, early): (Vec<Key>, Vec<Key>) = series
         .into_iter()
         .partition(|series| base.directory.unit(series.1).is_some());
-    queue(&mut tx, &early).await?;
+    put_back(&mut tx, &early).await?;
     match renew(&mut tx, base, &terms, &series).await {
         Ok(()) => tx.commit().await?,
         Err(error) => {
@@ -284,6 +284,21 @@ async fn claim(tx: &mut PgConnection, one: Option<Key>) -> sqlx::Result<Vec<Key>
         .into_iter()
         .map(|row| (row.indicator_id, row.unit_id))
         .collect())
+}
+
+/// Puts series that were taken at the end of the queue. Nothing else, for what another lane has taken would be waited for.
+async fn put_back(tx: &mut PgConnection, series: &[Key]) -> sqlx::Result<()> {
+    let (indicators, units): (Vec<Uuid>, Vec<Uuid>) = series.iter().copied().unzip();
+    sqlx::query!(
+        "INSERT INTO recompute (indicator_id, unit_id, create_time)
+        SELECT n.indicator_id, n.unit_id, clock_timestamp()
+        FROM unnest($1::uuid[], $2::uuid[]) AS n (indicator_id, unit_id)",
+        &indicators,
+        &units
+    )
+    .execute(tx)
+    .await?;
+    Ok(())
 }
 
 /// Puts series at the end of the queue, and what is calculated from them.

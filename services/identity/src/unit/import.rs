@@ -339,8 +339,38 @@ async fn write_changes(
         &qualities
     );
     otherwise.extend(changed.fetch_all(&mut *tx).await?);
+    check_days(tx, changes).await?;
     check_circles(tx, changes).await?;
     Ok(otherwise)
+}
+
+/// A unit goes into others on the day after its last one, if that is known.
+async fn check_days(tx: &mut PgConnection, changes: &[pb::UnitChange]) -> Result<()> {
+    let keys: Vec<String> = changes
+        .iter()
+        .map(|change| change.from_key.clone())
+        .collect();
+    let ends = sqlx::query!(
+        r#"SELECT key, valid_to AS "valid_to!" FROM unit WHERE key = ANY($1) AND valid_to IS NOT NULL"#,
+        &keys
+    );
+    let ends = ends.fetch_all(tx).await?.into_iter();
+    let ends: HashMap<String, NaiveDate> = ends.map(|row| (row.key, row.valid_to)).collect();
+    for (index, change) in changes.iter().enumerate() {
+        let field = format!("changes[{index}].date");
+        let day = date(&field, &change.date)?;
+        let next = ends.get(&change.from_key).and_then(|last| last.succ_opt());
+        if let Some(next) = next.filter(|next| *next != day) {
+            let key = &change.from_key;
+            return Err(Refusal::invalid(
+                field,
+                format!("phải là {next}, ngày sau ngày cuối của {key}"),
+                format!("must be {next}, the day after the last one of {key}"),
+            )
+            .into());
+        }
+    }
+    Ok(())
 }
 
 /// All of a unit must be accounted for.

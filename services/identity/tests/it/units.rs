@@ -161,6 +161,10 @@ async fn a_wrong_import_names_the_entry_and_changes_nothing(
             Box::new(|r| r.changes.push(merge("B", "A", "1"))),
         ),
         (
+            "changes[0].date",
+            Box::new(|r| r.units[0].valid_to = "2025-07-01".into()),
+        ),
+        (
             "changes[1].date",
             Box::new(|r| {
                 let later = pb::UnitChange {
