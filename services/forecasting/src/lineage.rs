@@ -263,7 +263,7 @@ fn begin(basis: &mut Basis, origins: &[(&Basis, f64)], since: NaiveDate) {
 }
 
 /// Adds the figures of a unit that was taken in, until its last day, and its plans to those that were made by then. Of a
-/// period that it did not report it is taken to have been as large beside the other as in those that it did.
+/// period that it did not report it is taken to have been as large beside the other as in those that it did, if any.
 fn take_in(basis: &mut Basis, old: &Basis, former: Former) {
     let figures = by_period(&old.history);
     let until = |figure: &Observation| {
@@ -271,10 +271,12 @@ fn take_in(basis: &mut Basis, old: &Basis, former: Former) {
         (period.first_day() <= former.last_day).then_some(period)
     };
     let both = basis.history.iter().filter_map(|own| {
-        let taken = figures.get(&until(own)?.index())?;
-        Some((value(own)?, value(taken)?))
+        let period = until(own).filter(|period| period.last_day() <= former.last_day)?;
+        Some((value(own)?, value(figures.get(&period.index())?)?))
     });
-    let (own, taken) = both.fold((0.0, 0.0), |sum, both| (sum.0 + both.0, sum.1 + both.1));
+    let (own, taken): (Vec<f64>, Vec<f64>) = both.unzip();
+    let is_beside = !own.is_empty();
+    let (own, taken): (f64, f64) = (own.iter().sum(), taken.iter().sum());
     let size = (own > 0.0 && taken >= 0.0).then_some(taken / own);
     let with = |own: &Observation| {
         let Some(period) = until(own) else {
@@ -282,7 +284,7 @@ fn take_in(basis: &mut Basis, old: &Basis, former: Former) {
         };
         match figures.get(&period.index()) {
             Some(taken) => total(basis, &[(own, 1.0), (taken, former.share)]),
-            None if period.last_day() > former.last_day => Some(own.clone()),
+            None if !is_beside || period.last_day() > former.last_day => Some(own.clone()),
             None => {
                 let mut whole = total(basis, &[(own, 1.0 + size? * former.share)])?;
                 whole.set_vintage(Vintage::Estimate);

@@ -284,6 +284,37 @@ async fn a_period_within_which_a_unit_began_is_what_both_reported(db: PgPool) {
 }
 
 #[sqlx::test]
+async fn a_part_of_a_period_tells_nothing_of_others(db: PgPool) {
+    let setting = Setting::new(db).await;
+    let mut flow = indicator("FLOW", "T04", setting.finance);
+    flow.set_aggregation(Aggregation::Sum);
+    let joined = Uuid::now_v7();
+    let mut ended = setting.unit(joined, "26743", UnitKind::Ward);
+    let last = this_month().plus(-2).first_day() + chrono::TimeDelta::days(9);
+    ended.valid_to = last.to_string();
+    let mut larger = setting.unit(setting.ward, "26740", UnitKind::Ward);
+    larger.predecessors = vec![Predecessor {
+        unit_id: joined.to_string(),
+        weight: "1".to_owned(),
+    }];
+    setting.directory.apply([ended, larger].map(Entry::Unit));
+    let mut all = figures(&flow, setting.ward, 100, 36, 1);
+    all.extend(figures(&flow, joined, 50, 2, 2));
+    setting.feed(&flow, &[], &all).await;
+    setting.assessed(&flow, setting.ward).await;
+    setting.is_settled().await;
+    let outlook = setting.outlook(&setting.leader, &flow, setting.ward);
+    let history = outlook.await.forecast.unwrap().history;
+    let own = |back: i32| 100 + back * 7 % 11;
+    let expected = (1..=36).rev().map(|back| match back {
+        2 => own(back) + 50 + back * 7 % 11,
+        _ => own(back),
+    });
+    let values = history.iter().map(|figure| figure.value.parse().unwrap());
+    assert_eq!(values.collect::<Vec<i32>>(), expected.collect::<Vec<_>>());
+}
+
+#[sqlx::test]
 async fn units_that_are_said_to_have_come_from_each_other_are_forecast_as_they_are(db: PgPool) {
     let setting = Setting::new(db).await;
     let mut flow = indicator("FLOW", "T04", setting.finance);
