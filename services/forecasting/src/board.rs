@@ -286,7 +286,7 @@ async fn count_others(
 }
 
 /// Lines of units beside at most.
-const BESIDE: i64 = 50;
+const BESIDE: i64 = 200;
 /// Lines of units below at most.
 const PARTS: i64 = 200;
 

@@ -116,19 +116,22 @@ impl<'a> Teller<'a> {
             self.amount(&last.value),
         );
         let assessment = &self.assessment;
-        if assessment.status() == RiskStatus::Overdue
-            || self.forecast.status() == RiskStatus::Overdue
-        {
-            let overdue = Period::try_from(&assessment.overdue_period).ok();
-            let overdue = overdue
-                .map(|overdue| self.period(overdue))
-                .unwrap_or_default();
-            return self.say(
-                format!("Số liệu {overdue} đã quá hạn; số mới nhất là {value} ({period})."),
-                format!("The figure of {overdue} is overdue; the latest is {value} ({period})."),
+        let mut so_far = self.so_far(reported);
+        let overdue = Period::try_from(&assessment.overdue_period).ok();
+        if let Some(overdue) = overdue.map(|overdue| self.period(overdue)) {
+            let clause = self.say(
+                format!("Số liệu {overdue} đã quá hạn; "),
+                format!("The figure of {overdue} is overdue; "),
             );
+            if assessment.status() == RiskStatus::Overdue || !self.tells_pace() {
+                return clause
+                    + &self.say(
+                        format!("số mới nhất là {value} ({period})."),
+                        format!("the latest is {value} ({period})."),
+                    );
+            }
+            so_far = clause + &uncapital(&so_far);
         }
-        let so_far = self.so_far(reported);
         match assessment.no_pace_reason() {
             NoPaceReason::Unspecified if self.pace().is_some() => {
                 let pace = self.pace().unwrap_or_default();
@@ -168,6 +171,15 @@ impl<'a> Teller<'a> {
                 format!("Số mới nhất là {value} ({period})."),
                 format!("The latest figure is {value} ({period})."),
             ),
+        }
+    }
+
+    /// Whether there is something to tell of what the rest must bring.
+    fn tells_pace(&self) -> bool {
+        match self.assessment.no_pace_reason() {
+            NoPaceReason::Unspecified => self.pace().is_some(),
+            NoPaceReason::AlreadyMet | NoPaceReason::Impossible => true,
+            _ => false,
         }
     }
 
@@ -437,6 +449,13 @@ fn words(language: Language, probability: f64) -> &'static str {
     }
 }
 
+fn uncapital(text: &str) -> String {
+    let mut letters = text.chars();
+    letters.next().map_or_else(String::new, |first| {
+        first.to_lowercase().chain(letters).collect()
+    })
+}
+
 fn capital(text: &str) -> String {
     let mut letters = text.chars();
     letters.next().map_or_else(String::new, |first| {
@@ -604,6 +623,13 @@ mod tests {
         assert!(english(&item).ends_with(
             "The figure of August 2026 is overdue; the latest is 6,100 billion VND (October 2026)."
         ));
+        assessment.set_status(RiskStatus::Red);
+        assessment.set_no_pace_reason(NoPaceReason::Unspecified);
+        item.assessment = Some(assessment.clone());
+        assert!(english(&item).contains(
+            "The figure of August 2026 is overdue; by October 2026 it came to 61,000 billion VND; each of"
+        ));
+        assessment.overdue_period = None;
         assessment.set_status(RiskStatus::Orange);
         assessment.set_no_pace_reason(NoPaceReason::Impossible);
         item.assessment = Some(assessment);

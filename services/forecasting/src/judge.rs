@@ -180,7 +180,6 @@ pub fn judge(case: Case<'_>, target: &Target) -> Judged {
 /// Gives an assessment its colour, and names the figure that is overdue.
 pub fn set_status(assessment: &mut pb::Assessment, status: Status, overdue: Option<Period>) {
     assessment.set_status(shown(status));
-    let overdue = overdue.filter(|_| status == Status::Overdue);
     assessment.overdue_period = overdue.map(Into::into);
 }
 

@@ -31,6 +31,7 @@ export function takeaway({ bins, steps, planCount }: ForecastAccuracy, m: Messag
 
 /** What a gap means: two standard errors of the share that so many plans meet may be chance. */
 function verdict(gap: number, met: number, plans: number, m: Messages): string {
+  if (plans < FEW) return m.accuracy.chance;
   if (Math.abs(gap) < FITTING) return m.accuracy.fitting;
   if (Math.abs(gap) <= 2 * Math.sqrt(constantBrier(met) / Math.max(plans, 1))) return m.accuracy.chance;
   return gap > 0 ? m.accuracy.cautious : m.accuracy.confident;

@@ -10,6 +10,10 @@ it("stands still while held", () => {
 });
 
 it("counts what would move", () => {
-  expect(displaced(["a", "b", "c"], ["a", "b", "c"])).toBe(0);
-  expect(displaced(["a", "b", "c"], ["b", "a", "c"])).toBe(2);
+  const count = (shown: string, wanted: string) => displaced([...shown], [...wanted]).size;
+  expect(count("abc", "abc")).toBe(0);
+  expect(count("abc", "bac")).toBe(1);
+  expect(count("abcdefgh", "bcdefgha"), "one that goes to the end moves no other").toBe(1);
+  expect(count("abcd", "dcba")).toBe(3);
+  expect([...displaced(["a", "b", "c"], ["a", "d", "c"])].sort(), "one left, one came").toEqual(["b", "d"]);
 });

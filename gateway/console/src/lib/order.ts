@@ -8,7 +8,20 @@ export function arrange(shown: readonly string[], wanted: readonly string[], hel
   return [...shown.filter((id) => there.has(id)), ...wanted.filter((id) => !before.has(id))];
 }
 
-/** How many ids stand elsewhere than they should. */
-export function displaced(shown: readonly string[], wanted: readonly string[]): number {
-  return wanted.filter((id, i) => shown[i] !== id).length;
+/** The fewest ids that must move, come or leave for the order to be as it should. */
+export function displaced(shown: readonly string[], wanted: readonly string[]): Set<string> {
+  const places = new Map(wanted.map((id, place) => [id, place]));
+  const there = shown.filter((id) => places.has(id));
+  // The longest part that stands in order may stay: for each length the last of the lowest, and the one before each.
+  const ends: string[] = [];
+  const before = new Map<string, string | undefined>();
+  const place = (id: string | undefined) => places.get(id ?? "") ?? -1;
+  for (const id of there) {
+    const length = ends.findLastIndex((end) => place(end) < place(id)) + 1;
+    before.set(id, ends[length - 1]);
+    ends[length] = id;
+  }
+  const moved = new Set([...shown, ...wanted]);
+  for (let id = ends.at(-1); id !== undefined; id = before.get(id)) moved.delete(id);
+  return moved;
 }

@@ -128,7 +128,7 @@ describe("what is sent", () => {
     const moved = (percent: string) => suppose(steps, {}, [{ id: "a", percent }], false);
     expect(moved("-12,5").supposed).toEqual({ ...nothing, movedUnitIds: ["a"], movedPercents: [-12.5] });
     expect(moved("5%").supposed.movedPercents).toEqual([5]);
-    expect(moved("-101").problems).toEqual({ a: { kind: "range" } });
+    expect(moved("-101").problems).toEqual({ a: { kind: "range", least: "-100", most: "1000" } });
     expect(moved("1001").supposed).toEqual(nothing);
     expect(moved("nhiều").problems).toEqual({ a: { kind: "notANumber" } });
   });

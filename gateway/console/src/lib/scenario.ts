@@ -1,7 +1,7 @@
 // A scenario: which coming periods can be supposed, and what is sent once some of them are.
 
 import { type Assessment, type Forecast, NoPaceReason } from "../gen/civicmesh/forecasting/v1/forecasting_pb";
-import type { Target } from "../gen/civicmesh/indicators/v1/indicators_pb";
+import type { Indicator, Target } from "../gen/civicmesh/indicators/v1/indicators_pb";
 import { type NumberProblem, readNumber } from "./number";
 import { type ParsedPeriod, parsePeriod, periodAt, periodIndex } from "./period";
 
@@ -76,8 +76,11 @@ export interface Supposed {
   movedIndicatorPercents: number[];
 }
 
+/** The least and the greatest value that there can be, as decimals; empty for none. */
+type Limits = Pick<Indicator, "minimum" | "maximum">;
+
 /** What is wrong with a text. */
-export type Wrong = NumberProblem | { kind: "range" } | { kind: "missing" };
+export type Wrong = NumberProblem | { kind: "range"; least: string; most: string } | { kind: "missing" };
 
 export interface Supposition {
   supposed: Supposed;
@@ -106,6 +109,7 @@ export function suppose(
   moves: readonly Move[],
   isPercent: boolean,
   moved: Moved = "units",
+  { minimum: least, maximum: most }: Limits = { minimum: "", maximum: "" },
 ): Supposition {
   const text = (step: Step) => typed[step.period]?.trim() ?? "";
   const taken = [...steps];
@@ -120,6 +124,8 @@ export function suppose(
     const { decimal, problem } = text(step) ? readNumber(text(step), isPercent) : { decimal: step.expected };
     if (problem) problems[step.period] = problem;
     else if (!decimal) problems[step.period] = { kind: "missing" };
+    else if ((least && Number(decimal) < Number(least)) || (most && Number(decimal) > Number(most)))
+      problems[step.period] = { kind: "range", least, most };
     else {
       supposed.periods.push(step.period);
       supposed.values.push(decimal);
@@ -128,7 +134,8 @@ export function suppose(
   for (const move of moves.filter((one) => one.percent.trim())) {
     const { decimal, problem } = readNumber(move.percent.trim(), true);
     if (problem) problems[move.id] = problem;
-    else if (Number(decimal) < -100 || Number(decimal) > 1000) problems[move.id] = { kind: "range" };
+    else if (Number(decimal) < -100 || Number(decimal) > 1000)
+      problems[move.id] = { kind: "range", least: "-100", most: "1000" };
     else {
       ids.push(move.id);
       percents.push(Number(decimal));

@@ -179,6 +179,7 @@ export const en: Messages = {
     paceMost: (value, period) => `at most ${value} each ${period}`,
     over: "over the whole period's limit",
     overdueReports: (n) => many(n, "report overdue", "reports overdue"),
+    lateReport: (period) => `${period} overdue`,
     illustrative: "illustrative",
     illustrativeSome: "Some data is illustrative",
     bullet: (actual, plan, measure) => `Actual ${actual} of plan ${plan} ${measure}`,
@@ -342,9 +343,14 @@ export const en: Messages = {
       "This is calculated from other indicators. Suppose that their coming figures are above or below the forecast to see what becomes of the probability.",
     movePercent: "Above forecast (%)",
     moveRemove: (name) => `Leave out ${name}`,
-    range: "Must be from -100 to 1,000",
+    range: (least, most) =>
+      least && most
+        ? `Must be from ${least} to ${most}`
+        : least
+          ? `Must be at least ${least}`
+          : `Must be at most ${most}`,
     lead: (measure) =>
-      `Change the figures of coming periods${measure && ` (${measure})`} to see what becomes of the probability. Pale figures are forecast; periods before one that you change are taken as forecast.`,
+      `Change the figures of coming periods${measure && ` (${measure})`} to see what becomes of the probability. Pale figures are forecast; periods before one that you change are taken as forecast, later ones are forecast anew.`,
     leadUnforecast: (measure) =>
       `This has no forecast. Enter what may come until the plan's period ends${measure && ` (${measure})`} to see whether the plan is met.`,
     fill: "Fill in a scenario",
@@ -634,7 +640,7 @@ export const en: Messages = {
     indicators: "Indicators of the unit",
     feedback: "Feedback of the last 28 days",
     requests: "Open explanations",
-    none: "The unit has no indicator on the risk board",
+    none: "No indicator of the unit is on the risk board within your scope",
     kinds: ["", "Country", "City", "Department or agency", "District", "Ward", "Commune", "Special zone"],
     code: (code) => `code ${code}`,
     since: (date) => `since ${date}`,

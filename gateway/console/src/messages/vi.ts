@@ -176,6 +176,7 @@ const vi = {
     paceMost: (value: string, period: string) => `tối đa ${value} mỗi ${period}`,
     over: "đã vượt mức của cả kỳ",
     overdueReports: (n: string) => `${n} chỉ tiêu chậm báo cáo`,
+    lateReport: (period: string) => `chậm báo cáo ${period}`,
     illustrative: "minh họa",
     illustrativeSome: "Một phần là số liệu minh họa",
     bullet: (actual: string, plan: string, measure: string) => `Thực hiện ${actual} trên kế hoạch ${plan} ${measure}`,
@@ -335,9 +336,10 @@ const vi = {
       "Chỉ tiêu này được tính từ các chỉ tiêu khác. Hãy giả định số liệu sắp tới của các chỉ tiêu đó cao hơn hoặc thấp hơn dự báo để xem xác suất đổi ra sao.",
     movePercent: "Hơn dự báo (%)",
     moveRemove: (name: string) => `Bỏ ${name}`,
-    range: "Phải từ -100 đến 1.000",
+    range: (least: string, most: string) =>
+      least && most ? `Phải từ ${least} đến ${most}` : least ? `Phải từ ${least} trở lên` : `Không được quá ${most}`,
     lead: (measure: string) =>
-      `Sửa số của các kỳ tới${measure && ` (${measure})`} để thử xem xác suất đổi ra sao. Ô chữ nhạt là số dự báo; các kỳ đứng trước kỳ được sửa lấy theo dự báo.`,
+      `Sửa số của các kỳ tới${measure && ` (${measure})`} để thử xem xác suất đổi ra sao. Ô chữ nhạt là số dự báo; các kỳ đứng trước kỳ được sửa lấy theo dự báo, các kỳ sau được dự báo lại.`,
     leadUnforecast: (measure: string) =>
       `Chỉ tiêu này chưa có dự báo. Nhập số có thể đạt đến hết kỳ kế hoạch${measure && ` (${measure})`} để xem có đạt kế hoạch không.`,
     fill: "Điền sẵn một kịch bản",
@@ -627,7 +629,7 @@ const vi = {
     indicators: "Chỉ tiêu của đơn vị",
     feedback: "Phản ánh 28 ngày qua",
     requests: "Giải trình đang mở",
-    none: "Đơn vị chưa có chỉ tiêu trên bảng cảnh báo",
+    none: "Không có chỉ tiêu nào của đơn vị trên bảng cảnh báo trong phạm vi của bạn",
     kinds: ["", "Quốc gia", "Thành phố", "Sở, ban, ngành", "Quận, huyện", "Phường", "Xã", "Đặc khu"],
     code: (code: string) => `mã ${code}`,
     since: (date: string) => `từ ${date}`,
