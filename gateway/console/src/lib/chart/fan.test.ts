@@ -41,7 +41,9 @@ it("goes by the plan that the board goes by, else by a base plan", () => {
   ];
   const one = create(ForecastSchema, { assessments });
   expect(mainTarget(one)?.id).toBe("2030");
-  expect(mainTarget(one, one.assessments[2]?.target)?.id).toBe("2026");
+  expect(mainTarget(one, "2026")?.id).toBe("2026");
+  expect(mainTarget(one, "stretch", "2026")?.id).toBe("stretch");
+  expect(mainTarget(one, null, "2026")?.id).toBe("2026");
 });
 
 it("runs totals from the year's beginning and admits what it does not know", () => {

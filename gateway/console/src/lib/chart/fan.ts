@@ -76,9 +76,9 @@ function plan(points: FanPoint[], target: Target | undefined, parts: number): vo
   for (const point of points) if (contains(code, point.period)) point.plan = value / Math.max(1, parts / span);
 }
 
-/** The one that the board goes by, else base plans first, as given by the server. */
-export function mainTarget(forecast: Forecast, onBoard?: Target): Target | undefined {
+/** The first of these plans that there is, else base plans first, as given by the server. */
+export function mainTarget(forecast: Forecast, ...ids: (string | null | undefined)[]): Target | undefined {
   const targets = forecast.assessments.flatMap((one) => one.target ?? []);
-  const isOnBoard = ({ id }: Target) => id === onBoard?.id;
-  return targets.find(isOnBoard) ?? targets.find((one) => one.kind === TargetKind.BASE) ?? targets[0];
+  const named = ids.flatMap((id) => targets.filter((one) => one.id === id));
+  return named[0] ?? targets.find((one) => one.kind === TargetKind.BASE) ?? targets[0];
 }
