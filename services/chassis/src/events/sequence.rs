@@ -60,11 +60,14 @@ async fn give_batch(db: &PgPool) -> sqlx::Result<Option<i64>> {
     sqlx::query!("SELECT pg_advisory_xact_lock(hashtext('chassis.feed'))")
         .execute(&mut *tx)
         .await?;
+    // After a large import the planner knows nothing of it yet, and would read all of it again for each of its rows.
+    sqlx::query!("SET LOCAL enable_nestloop = off")
+        .execute(&mut *tx)
+        .await?;
     let position = sqlx::query_scalar!(
         r#"WITH fresh AS (
-            SELECT u.seq, f.position + row_number() OVER (ORDER BY u.seq) AS position
+            SELECT seq, (SELECT position FROM chassis.feed) + row_number() OVER (ORDER BY seq) AS position
             FROM (SELECT seq FROM chassis.outbox WHERE position IS NULL ORDER BY seq LIMIT $1) AS u
-            CROSS JOIN chassis.feed AS f
         ), given AS (
             -- That they have none leads to them by the index of those, however many others there are.
             UPDATE chassis.outbox AS o SET position = fresh.position FROM fresh
@@ -75,7 +78,7 @@ async fn give_batch(db: &PgPool) -> sqlx::Result<Option<i64>> {
             WHERE EXISTS (SELECT FROM given)
             RETURNING position
         )
-        SELECT moved.position AS "position!" FROM moved, pg_notify('chassis_feed', moved.position::text)"#,
+        SELECT position AS "position!" FROM moved WHERE pg_notify('chassis_feed', position::text) IS NOT NULL"#,
         BATCH
     )
     .fetch_optional(&mut *tx)
