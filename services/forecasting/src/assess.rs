@@ -17,7 +17,7 @@ use crate::{
     derive::{self, Part},
     judge::{self, Case, Judged, Rank, decimal},
     model::{self, Evidence, Excess, Member, Thresholds},
-    outlook::Outlook,
+    outlook::{Outlook, Point},
     timeline::Timeline,
 };
 
@@ -37,8 +37,8 @@ pub struct Basis {
     /// Since when its figures are reported here, so that they can be late; never for the whole country's, nor for those of
     /// a unit that ended.
     pub reported_since: Option<NaiveDate>,
-    /// Whether the unit is no more, so that nothing comes.
-    pub has_ended: bool,
+    /// The unit's last day, after which nothing comes.
+    pub last_day: Option<NaiveDate>,
     /// Its targets.
     pub targets: Vec<Target>,
     /// The best known figures, oldest first.
@@ -67,7 +67,7 @@ impl Basis {
         };
         Self {
             reported_since: None,
-            has_ended: false,
+            last_day: None,
             before: Vec::new(),
             excess: None,
             history: self.history.iter().filter(was_known).cloned().collect(),
@@ -172,7 +172,7 @@ pub fn assess(basis: &Basis, terms: &Terms) -> Assessed {
         history: basis.history.clone(),
         points: outlook
             .as_ref()
-            .map(|outlook| points(outlook, indicator))
+            .map(|outlook| points(outlook, basis))
             .unwrap_or_default(),
         assessments: judged.into_iter().map(|judged| judged.assessment).collect(),
         create_time: time,
@@ -225,7 +225,7 @@ pub fn look_ahead(
     terms: &Terms,
 ) -> Result<Outlook, NoForecastReason> {
     let frequency = basis.indicator.frequency();
-    if basis.has_ended {
+    if basis.last_day.is_some_and(|last| last < terms.today) {
         return Err(NoForecastReason::UnitEnded);
     }
     if frequency == Frequency::Year {
@@ -352,16 +352,25 @@ fn without_target(case: Case<'_>) -> Judged {
     Judged { assessment, rank }
 }
 
-fn points(outlook: &Outlook, indicator: &Indicator) -> Vec<pb::ForecastPoint> {
-    let text = |value: f64| decimal(value, indicator.decimals);
-    let points = outlook.points.iter().map(|point| pb::ForecastPoint {
-        period: Some(point.period.into()),
-        mean: text(point.mean),
-        low80: text(point.interval80.low),
-        high80: text(point.interval80.high),
-        low95: text(point.interval95.low),
-        high95: text(point.interval95.high),
-    });
+/// What is expected of the periods that begin while there is the unit.
+fn points(outlook: &Outlook, basis: &Basis) -> Vec<pb::ForecastPoint> {
+    let text = |value: f64| decimal(value, basis.indicator.decimals);
+    let is_there = |point: &&Point| {
+        let first = point.period.first_day();
+        basis.last_day.is_none_or(|last| first <= last)
+    };
+    let points = outlook
+        .points
+        .iter()
+        .filter(is_there)
+        .map(|point| pb::ForecastPoint {
+            period: Some(point.period.into()),
+            mean: text(point.mean),
+            low80: text(point.interval80.low),
+            high80: text(point.interval80.high),
+            low95: text(point.interval95.low),
+            high95: text(point.interval95.high),
+        });
     points.collect()
 }
 
@@ -434,7 +443,7 @@ mod tests {
             unit_id: Uuid::nil(),
             seed: 1,
             reported_since: None,
-            has_ended: false,
+            last_day: None,
             targets: Vec::new(),
             history,
             before: Vec::new(),

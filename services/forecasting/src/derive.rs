@@ -419,7 +419,7 @@ mod tests {
             unit_id: Uuid::nil(),
             seed: 1,
             reported_since: None,
-            has_ended: false,
+            last_day: None,
             targets: Vec::new(),
             history: (1..=6).map(figure).collect(),
             before: Vec::new(),

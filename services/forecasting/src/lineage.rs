@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use chassis::{Base, Directory, calendar::city_date};
 use chrono::{DateTime, NaiveDate, Utc};
 use proto::{
-    indicators::v1::{Aggregation, Observation, Target, Vintage},
+    indicators::v1::{Aggregation, Observation, Target, Vintage, YearRule},
     period::Period,
 };
 use sqlx::PgConnection;
@@ -210,7 +210,8 @@ fn count_reported(basis: &Basis) -> usize {
 }
 
 /// Figures and plans of the time before a unit: of periods that all others reported and it did not, and plans that were
-/// still open and are not made anew. What both reported of a period within which it began is added.
+/// still open and are not made anew. Of a period within which it began flows are added that both reported, unless it worked
+/// out the one before as well; without a part that only some reported it is not known.
 fn begin(basis: &mut Basis, origins: &[(&Basis, f64)], since: NaiveDate) {
     let Some(((first, share), others)) = origins.split_first() else {
         return;
@@ -221,10 +222,13 @@ fn begin(basis: &mut Basis, origins: &[(&Basis, f64)], since: NaiveDate) {
         .map(|(old, share)| (by_period(&old.history), *share));
     let old: Vec<_> = old.collect();
     let adds_up = basis.indicator.aggregation() == Aggregation::Sum;
+    let is_part = |period: Period| {
+        is_within(since, period) && is_flow(basis) && !own.contains_key(&period.previous().index())
+    };
     let figure = |figure: &Observation| {
         let period = Period::try_from(&figure.period).ok()?;
         let mut parts = match own.get(&period.index()) {
-            Some(own) if adds_up && is_within(since, period) => vec![(*own, 1.0)],
+            Some(own) if is_part(period) => vec![(*own, 1.0)],
             None if !adds_up || period.last_day() < since => Vec::new(),
             _ => return None,
         };
@@ -234,6 +238,17 @@ fn begin(basis: &mut Basis, origins: &[(&Basis, f64)], since: NaiveDate) {
         total(basis, &parts)
     };
     let figures: Vec<Observation> = first.history.iter().filter_map(figure).collect();
+    let is_known = |own: &Observation| {
+        let Some(period) = Period::try_from(&own.period).ok() else {
+            return false;
+        };
+        let parts = old.iter();
+        let parts = parts.filter(|(figures, _)| figures.contains_key(&period.index()));
+        let parts = parts.count();
+        !is_part(period) || parts == 0 || parts == old.len()
+    };
+    let known = basis.history.iter().filter(|own| is_known(own)).cloned();
+    let known: Vec<Observation> = known.collect();
 
     let is_open = |target: &&Target| {
         let span = Period::try_from(&target.period);
@@ -251,7 +266,6 @@ fn begin(basis: &mut Basis, origins: &[(&Basis, f64)], since: NaiveDate) {
     };
     let open = first.targets.iter().filter(is_open).filter(is_new);
     let plans: Vec<Target> = open.filter_map(plan).collect();
-    let known = std::mem::take(&mut basis.history);
     let by_index = |figure: Observation| Some((index(&figure)?, figure));
     let all: BTreeMap<i32, Observation> = known
         .into_iter()
@@ -275,7 +289,6 @@ fn take_in(basis: &mut Basis, old: &Basis, former: Former) {
         Some((value(own)?, value(figures.get(&period.index())?)?))
     });
     let (own, taken): (Vec<f64>, Vec<f64>) = both.unzip();
-    let is_beside = !own.is_empty();
     let (own, taken): (f64, f64) = (own.iter().sum(), taken.iter().sum());
     let size = (own > 0.0 && taken >= 0.0).then_some(taken / own);
     let with = |own: &Observation| {
@@ -283,10 +296,14 @@ fn take_in(basis: &mut Basis, old: &Basis, former: Former) {
             return Some(own.clone());
         };
         match figures.get(&period.index()) {
+            _ if period.last_day() > former.last_day && !is_flow(basis) => Some(own.clone()),
             Some(taken) => total(basis, &[(own, 1.0), (taken, former.share)]),
-            None if !is_beside || period.last_day() > former.last_day => Some(own.clone()),
+            None if period.last_day() > former.last_day => Some(own.clone()),
             None => {
-                let mut whole = total(basis, &[(own, 1.0 + size? * former.share)])?;
+                let Some(size) = size else {
+                    return Some(own.clone());
+                };
+                let mut whole = total(basis, &[(own, 1.0 + size * former.share)])?;
                 whole.set_vintage(Vintage::Estimate);
                 Some(whole)
             }
@@ -307,6 +324,11 @@ fn take_in(basis: &mut Basis, old: &Basis, former: Former) {
             *own = sum;
         }
     }
+}
+
+/// Whether its periods add up to the year's figure, so that parts of a period add up to it.
+fn is_flow(basis: &Basis) -> bool {
+    basis.indicator.year_rule() == YearRule::Sum
 }
 
 /// Whether a day divides a period.

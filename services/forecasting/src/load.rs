@@ -144,6 +144,7 @@ async fn reported(
         history.retain(|figure| is_of(&indicator, figure));
         let existing = unit.as_ref().filter(|unit| unit.is_valid_on(today));
         let has_ended = unit.as_ref().is_some_and(|unit| unit.has_ended_by(today));
+        let last_day = unit.as_ref().and_then(|unit| unit.valid_to);
         let (exists, parent_id) = (existing.is_some(), existing.and_then(|unit| unit.parent_id));
         let by_owner = matches!(kind, UnitKind::City | UnitKind::Country);
         loaded.push(Loaded {
@@ -160,7 +161,7 @@ async fn reported(
                 reported_since: unit
                     .filter(|_| kind != UnitKind::Country && !has_ended)
                     .map(|unit| unit.valid_from),
-                has_ended,
+                last_day,
                 targets,
                 history,
                 before: before.remove(key).unwrap_or_default(),

@@ -224,9 +224,15 @@ fn calibrated(series: &Series, course: &Course) -> Vec<Marginal> {
     let learned = learned::of(series.periods(), series.values().len());
     let scales = &course.scales;
     let widening = 1.0 + GAP * series.recent_gaps();
+    // What was never zero does not become so: a scale of factors tells nothing of differences.
+    let lifted = series.lifted();
+    let values = lifted.values().iter().flatten();
+    let least = values.copied().fold(f64::INFINITY, f64::min) / 2.0;
+    let floor = if scales.is_log { least } else { f64::MIN };
     let steps = course.mean.iter().zip(&course.disagreement).enumerate();
     steps
         .map(|(step, (&centre, &apart))| {
+            let centre = centre.max(floor);
             let reach = reach(series.periods(), step);
             let is_factor = scales.is_log && centre > 0.0;
             let circumstances = circumstances(course, reach, apart, is_factor.then_some(centre));
@@ -517,6 +523,18 @@ mod tests {
         }
         let last = outturn(Rule::Last, 12, &[], &forecast.paths).unwrap();
         assert!(probability(&last, Target::AtLeast(99.85)) > 0.9);
+    }
+
+    #[test]
+    fn what_faded_stays_where_it_ended() {
+        // An outbreak that is over, and a backlog that was worked off.
+        let faded = |t: usize| (1400.0 * 0.75_f64.powf(t as f64)).round().max(1.0);
+        let worked_off = |t: usize| (2000.0 - 45.0 * t as f64).max(0.0);
+        for series in [monthly(faded, 32), monthly(worked_off, 47)] {
+            let next = forecast(&series, 12, 1);
+            let most = next.interval95.iter().map(|range| range.high);
+            assert!(most.fold(0.0, f64::max) < 100.0, "{:?}", next.interval95);
+        }
     }
 
     #[test]

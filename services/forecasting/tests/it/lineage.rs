@@ -3,7 +3,7 @@ use chrono::Utc;
 use proto::{
     forecasting::v1::{Forecast, NoForecastReason},
     identity::v1::{Predecessor, UnitKind, export_directory_response::Entry},
-    indicators::v1::{Aggregation, Indicator, Observation, Vintage},
+    indicators::v1::{Aggregation, Indicator, Observation, Vintage, YearRule},
 };
 use sqlx::PgPool;
 use uuid::Uuid;
@@ -140,6 +140,25 @@ async fn a_unit_leaves_the_board_when_it_ends_and_goes_on_under_another_name(db:
     setting.directory.apply([Entry::Unit(old)]);
     let line = setting.assessed(&rate, setting.ward).await;
     assert!(line.assessment.unwrap().probability.is_some());
+}
+
+#[sqlx::test]
+async fn nothing_is_forecast_beyond_a_units_last_day(db: PgPool) {
+    let setting = Setting::new(db).await;
+    let rate = indicator("RATE", "T04", setting.finance);
+    let mut ending = setting.unit(setting.ward, "26740", UnitKind::Ward);
+    ending.valid_to = this_month().plus(2).last_day().to_string();
+    setting.directory.apply([Entry::Unit(ending)]);
+    let figures = figures(&rate, setting.ward, 100, 36, 1);
+    setting.feed(&rate, &[], &figures).await;
+    setting.assessed(&rate, setting.ward).await;
+    let outlook = setting.outlook(&setting.leader, &rate, setting.ward).await;
+    let points = outlook.forecast.unwrap().points;
+    let last = points.last().unwrap().period.clone().unwrap();
+    assert_eq!(
+        (points.len(), last.code),
+        (3, this_month().plus(2).to_string())
+    );
 }
 
 #[sqlx::test]
@@ -281,6 +300,19 @@ async fn a_period_within_which_a_unit_began_is_what_both_reported(db: PgPool) {
     let part = 100 + 3 * 7 % 11;
     assert_eq!(known[33], (month(3), (part + 60).to_string()));
     assert_eq!(known[32].1, all[32].value);
+
+    // Of a stock each reports the whole.
+    let mut stock = indicator("STOCK", "T04", setting.finance);
+    stock.set_aggregation(Aggregation::Sum);
+    stock.set_year_rule(YearRule::Last);
+    let mut all = figures(&stock, setting.ward, 100, 36, 3);
+    all.extend(figures(&stock, new, 100, 3, 1));
+    setting.feed(&stock, &[], &all).await;
+    setting.assessed(&stock, new).await;
+    setting.is_settled().await;
+    let outlook = setting.outlook(&setting.leader, &stock, new).await;
+    let history = outlook.forecast.unwrap().history;
+    assert_eq!((history.len(), &history[33].value), (36, &all[33].value));
 }
 
 #[sqlx::test]
