@@ -219,6 +219,9 @@ fn combined(series: &Series, horizon: usize, chance: &mut Chance) -> Forecast {
     }
 }
 
+/// What is forecast at least of values that were never zero, as a share of the smallest.
+const FADED: f64 = 0.25;
+
 /// The distribution around each point of the course.
 fn calibrated(series: &Series, course: &Course) -> Vec<Marginal> {
     let learned = learned::of(series.periods(), series.values().len());
@@ -227,7 +230,7 @@ fn calibrated(series: &Series, course: &Course) -> Vec<Marginal> {
     // What was never zero does not become so: a scale of factors tells nothing of differences.
     let lifted = series.lifted();
     let values = lifted.values().iter().flatten();
-    let least = values.copied().fold(f64::INFINITY, f64::min) / 2.0;
+    let least = FADED * values.copied().fold(f64::INFINITY, f64::min);
     let floor = if scales.is_log { least } else { f64::MIN };
     let steps = course.mean.iter().zip(&course.disagreement).enumerate();
     steps
