@@ -437,6 +437,17 @@ mod tests {
     }
 
     #[test]
+    fn the_range_holds_the_mean_of_what_is_rare() {
+        let mut figures = vec![0.0; 99];
+        figures.push(1000.0);
+        let range = Outturn::Expected(figures.clone()).interval(0.8);
+        assert_eq!((range.low, range.high), (0.0, 10.0));
+        let negative = figures.iter().map(|figure| -figure).collect();
+        let range = Outturn::Expected(negative).interval(0.8);
+        assert_eq!((range.low, range.high), (-10.0, 0.0));
+    }
+
+    #[test]
     fn figures_are_held_against_targets_as_they_will_be_reported() {
         let expected = Outturn::Expected(vec![99.994, 99.995, 99.996, 100.004]).rounded(2);
         assert_eq!(

@@ -1,6 +1,6 @@
 use proto::{
     calendar::v1::Frequency,
-    forecasting::v1::{Assessment, NoForecastReason, NoPaceReason, RiskStatus},
+    forecasting::v1::{Assessment, NoForecastReason, NoPaceReason, RiskItem, RiskStatus},
     indicators::v1::{Comparator, Direction, TargetKind, Vintage, YearRule},
     period::Period,
 };
@@ -152,11 +152,9 @@ async fn a_late_figure_is_never_green_and_never_hides_a_red(db: PgPool) {
                 &figures,
             )
             .await;
-        assert_eq!(
-            status(&setting.assessed(&late_one, setting.city).await),
-            colour,
-            "{value} {late}"
-        );
+        let item = setting.assessed(&late_one, setting.city).await;
+        assert_eq!(status(&item), colour, "{value} {late}");
+        assert!(item.assessment.unwrap().overdue_period.is_some());
     }
 }
 
@@ -164,6 +162,12 @@ async fn a_late_figure_is_never_green_and_never_hides_a_red(db: PgPool) {
 fn due() -> (Period, Period) {
     let due = this_month().plus(-2);
     (Period::new(Frequency::Year, due.year(), 1).unwrap(), due)
+}
+
+/// The period whose figure an assessment says is overdue.
+fn overdue(item: &RiskItem) -> Option<String> {
+    let assessment = item.assessment.as_ref().unwrap();
+    assessment.overdue_period.clone().map(|period| period.code)
 }
 
 #[sqlx::test]
@@ -175,6 +179,8 @@ async fn a_ward_that_has_a_plan_and_never_reported_is_overdue(db: PgPool) {
     setting.feed(&silent, &[plan], &[]).await;
     let item = setting.assessed(&silent, setting.ward).await;
     assert_eq!(status(&item), RiskStatus::Overdue);
+    let january = Period::new(Frequency::Month, due().0.year(), 1).unwrap();
+    assert_eq!(overdue(&item), Some(january.to_string()));
 }
 
 #[sqlx::test]
@@ -201,6 +207,8 @@ async fn a_month_left_out_of_the_plans_year_is_overdue(db: PgPool) {
         };
         let item = setting.assessed(&gappy, setting.ward).await;
         assert_eq!(status(&item), colour, "{left_out}");
+        let named = (colour == RiskStatus::Overdue).then(|| left_out.to_string());
+        assert_eq!(overdue(&item), named);
     }
 }
 
@@ -225,7 +233,7 @@ async fn a_yearly_figure_waits_for_the_official_one(db: PgPool) {
     estimate.vintage = Vintage::Estimate.into();
     let estimate_id = estimate.id.clone();
     setting.feed(&yearly, &[], &[estimate]).await;
-    let seen = |item: &proto::forecasting::v1::RiskItem| {
+    let seen = |item: &RiskItem| {
         item.last_observation
             .as_ref()
             .is_some_and(|figure| figure.id == estimate_id)

@@ -316,6 +316,78 @@ async fn a_period_within_which_a_unit_began_is_what_both_reported(db: PgPool) {
 }
 
 #[sqlx::test]
+async fn a_period_within_which_a_unit_began_needs_all_its_parts_unless_the_unit_restates_its_past(
+    db: PgPool,
+) {
+    let setting = Setting::new(db).await;
+    let [first, second] = setting.former;
+    let new = Uuid::now_v7();
+    let began = this_month().plus(-3).first_day() + chrono::TimeDelta::days(14);
+    let ended = [(first, "760"), (second, "761")].map(|(id, code)| {
+        let mut old = setting.unit(id, code, UnitKind::District);
+        old.valid_to = began.pred_opt().unwrap().to_string();
+        old
+    });
+    let mut unit = setting.unit(new, "26741", UnitKind::Ward);
+    unit.valid_from = began.to_string();
+    unit.predecessors = setting
+        .former
+        .map(|id| Predecessor {
+            unit_id: id.to_string(),
+            weight: "1".to_owned(),
+        })
+        .to_vec();
+    let [one, other] = ended;
+    setting.directory.apply([one, other, unit].map(Entry::Unit));
+    // Of the month in which it began the second told nothing; it told of so many months itself.
+    for (months, expected) in [(3, None), (4, Some(100 + 3 * 7 % 11))] {
+        let mut flow = indicator("FLOW", "T04", setting.finance);
+        flow.set_aggregation(Aggregation::Sum);
+        let mut all = figures(&flow, first, 100, 36, 3);
+        all.extend(figures(&flow, second, 100, 36, 4));
+        all.extend(figures(&flow, new, 100, months, 1));
+        setting.feed(&flow, &[], &all).await;
+        setting.assessed(&flow, new).await;
+        setting.is_settled().await;
+        let outlook = setting.outlook(&setting.leader, &flow, new).await;
+        let history = outlook.forecast.unwrap().history;
+        let code = this_month().plus(-3).to_string();
+        let found = history
+            .iter()
+            .find(|figure| figure.period.as_ref().unwrap().code == code);
+        let found = found.map(|figure| figure.value.parse().unwrap());
+        assert_eq!(found, expected, "{months}");
+        assert_eq!(history.len(), 35 + usize::from(expected.is_some()));
+    }
+}
+
+#[sqlx::test]
+async fn what_cannot_be_compared_with_what_a_unit_takes_in_stays(db: PgPool) {
+    let setting = Setting::new(db).await;
+    let mut flow = indicator("FLOW", "T04", setting.finance);
+    flow.set_aggregation(Aggregation::Sum);
+    let joined = Uuid::now_v7();
+    let mut ended = setting.unit(joined, "26743", UnitKind::Ward);
+    ended.valid_to = this_month().plus(-4).last_day().to_string();
+    let mut larger = setting.unit(setting.ward, "26740", UnitKind::Ward);
+    larger.predecessors = vec![Predecessor {
+        unit_id: joined.to_string(),
+        weight: "1".to_owned(),
+    }];
+    setting.directory.apply([ended, larger].map(Entry::Unit));
+    // Nobody knows both of one month.
+    let mut all = figures(&flow, setting.ward, 100, 36, 1);
+    let own: Vec<String> = all.iter().map(|figure| figure.value.clone()).collect();
+    all.extend(figures(&flow, joined, 50, 39, 37));
+    setting.feed(&flow, &[], &all).await;
+    setting.assessed(&flow, setting.ward).await;
+    setting.is_settled().await;
+    let outlook = setting.outlook(&setting.leader, &flow, setting.ward).await;
+    let history = outlook.forecast.unwrap().history.into_iter();
+    assert_eq!(history.map(|figure| figure.value).collect::<Vec<_>>(), own);
+}
+
+#[sqlx::test]
 async fn a_part_of_a_period_tells_nothing_of_others(db: PgPool) {
     let setting = Setting::new(db).await;
     let mut flow = indicator("FLOW", "T04", setting.finance);
