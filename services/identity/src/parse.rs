@@ -1,7 +1,7 @@
 //! What requests hold, parsed into types that cannot be wrong.
 
 use chassis::Refusal;
-use chrono::{DateTime, NaiveDate, Utc};
+use chrono::{DateTime, Datelike, NaiveDate, Utc};
 use prost_types::Timestamp;
 use uuid::Uuid;
 
@@ -18,11 +18,13 @@ pub fn optional_id(field: &str, text: &str) -> Result<Option<Uuid>, Refusal> {
 }
 
 pub fn date(field: &str, text: &str) -> Result<NaiveDate, Refusal> {
-    text.parse().map_err(|_| {
+    let date = text.parse().ok();
+    let date = date.filter(|date: &NaiveDate| (1900..=9999).contains(&date.year()));
+    date.ok_or_else(|| {
         Refusal::invalid(
             field,
-            "phải là ngày dạng 2025-07-01",
-            "must be a date like 2025-07-01",
+            "phải là ngày dạng 2025-07-01, từ năm 1900 đến 9999",
+            "must be a date like 2025-07-01, of a year from 1900 to 9999",
         )
     })
 }

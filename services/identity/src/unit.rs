@@ -1,5 +1,6 @@
 //! Units and their lineage.
 
+mod change;
 mod import;
 
 use chassis::Refusal;

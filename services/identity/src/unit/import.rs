@@ -8,20 +8,22 @@ use chassis::{
 };
 use chrono::{DateTime, NaiveDate, NaiveTime, TimeDelta, Utc};
 use proto::identity::v1 as pb;
-use rust_decimal::Decimal;
 use sqlx::PgConnection;
-use tonic::Code;
 use uuid::Uuid;
 
-use super::{CHANGE_KINDS, KINDS, word};
+use super::{KINDS, change, word};
 use crate::{
     error::Result,
     grant,
     parse::{date, fold},
 };
 
-/// Shares are measured to six places.
-const TOLERANCE: Decimal = Decimal::from_parts(1, 0, 0, false, 4);
+/// What is stored of a unit.
+struct Known {
+    id: Uuid,
+    parent: String,
+    has_end: bool,
+}
 
 /// The columns of the rows to write.
 #[derive(Default)]
@@ -58,13 +60,21 @@ pub async fn import(
     sqlx::query!("LOCK TABLE unit IN SHARE ROW EXCLUSIVE MODE")
         .execute(&mut *tx)
         .await?;
-    let known: HashMap<String, (Uuid, String)> = sqlx::query!(
-        r#"SELECT u.key, u.id, coalesce(p.key, '') AS "parent!" FROM unit u LEFT JOIN unit p ON p.id = u.parent_id"#
+    let known: HashMap<String, Known> = sqlx::query!(
+        r#"SELECT u.key, u.id, u.valid_to, coalesce(p.key, '') AS "parent!"
+         FROM unit u LEFT JOIN unit p ON p.id = u.parent_id"#
     )
     .fetch_all(&mut *tx)
     .await?
     .into_iter()
-    .map(|row| (row.key, (row.id, row.parent)))
+    .map(|row| {
+        let known = Known {
+            id: row.id,
+            parent: row.parent,
+            has_end: row.valid_to.is_some(),
+        };
+        (row.key, known)
+    })
     .collect();
     let columns = columns(request, &known)?;
     check_rings(request, &known)?;
@@ -74,7 +84,18 @@ pub async fn import(
         .chain(columns.keys.iter().map(String::as_str))
         .collect();
     let (written, added) = write_units(tx, &columns).await?;
-    let succeeding = write_changes(tx, &request.changes, &keys).await?;
+    let ends = columns
+        .keys
+        .iter()
+        .cloned()
+        .zip(columns.valid_to.iter().copied());
+    let has_or_had = |(key, end): &(String, Option<NaiveDate>)| {
+        end.is_some() || known.get(key).is_some_and(|known| known.has_end)
+    };
+    let (ended, ends): (Vec<_>, Vec<_>) = ends.filter(has_or_had).unzip();
+    let mut succeeding = change::follow(tx, &ended, &ends).await?;
+    succeeding.extend(change::write(tx, &request.changes, &keys).await?);
+    change::check_existence(tx, request).await?;
     // Who came from others is news, too.
     let facts: Vec<pb::UnitChanged> = super::some(&mut *tx, &written, &succeeding)
         .await?
@@ -106,13 +127,10 @@ pub async fn import(
     })
 }
 
-fn columns(
-    request: &pb::ImportUnitsRequest,
-    known: &HashMap<String, (Uuid, String)>,
-) -> Result<Columns> {
+fn columns(request: &pb::ImportUnitsRequest, known: &HashMap<String, Known>) -> Result<Columns> {
     let mut ids: HashMap<&str, Uuid> = known
         .iter()
-        .map(|(key, (id, _))| (key.as_str(), *id))
+        .map(|(key, known)| (key.as_str(), known.id))
         .collect();
     let mut seen = HashSet::new();
     for (index, unit) in request.units.iter().enumerate() {
@@ -195,13 +213,10 @@ fn validity(index: usize, unit: &pb::Unit) -> Result<(NaiveDate, Option<NaiveDat
 }
 
 /// A unit must not be above itself.
-fn check_rings(
-    request: &pb::ImportUnitsRequest,
-    known: &HashMap<String, (Uuid, String)>,
-) -> Result<()> {
+fn check_rings(request: &pb::ImportUnitsRequest, known: &HashMap<String, Known>) -> Result<()> {
     let mut above: HashMap<&str, &str> = known
         .iter()
-        .map(|(key, (_, parent))| (key.as_str(), parent.as_str()))
+        .map(|(key, known)| (key.as_str(), known.parent.as_str()))
         .collect();
     for (unit, parent) in request.units.iter().zip(&request.parent_keys) {
         above.insert(&unit.key, parent);
@@ -262,211 +277,6 @@ async fn write_units(tx: &mut PgConnection, columns: &Columns) -> Result<(Vec<Uu
     .await?;
     let added = rows.iter().filter(|row| row.added).count();
     Ok((rows.into_iter().map(|row| row.id).collect(), added))
-}
-
-/// How a unit ends: on which day, and how much of it is accounted for, up to which entry.
-struct End {
-    day: NaiveDate,
-    sum: Decimal,
-    index: usize,
-}
-
-/// Keeps changes instead of those told before of the same old units; answers the keys of the units of which something else
-/// is said now.
-async fn write_changes(
-    tx: &mut PgConnection,
-    changes: &[pb::UnitChange],
-    keys: &HashSet<&str>,
-) -> Result<Vec<String>> {
-    let (mut dates, mut kinds, mut from, mut to) = (vec![], vec![], vec![], vec![]);
-    let (mut weights, mut bases, mut qualities) = (vec![], vec![], vec![]);
-    let mut ends: HashMap<&str, End> = HashMap::new();
-    let mut seen = HashSet::new();
-    for (index, change) in changes.iter().enumerate() {
-        let (day, kind, weight) = check_change(index, change, keys)?;
-        if !seen.insert((&change.from_key, &change.to_key)) {
-            let field = format!("changes[{index}].to_key");
-            return Err(Refusal::invalid(field, "bị lặp lại", "is given twice").into());
-        }
-        let end = ends.entry(&change.from_key).or_insert(End {
-            day,
-            sum: Decimal::ZERO,
-            index,
-        });
-        if end.day != day {
-            return Err(Refusal::invalid(
-                format!("changes[{index}].date"),
-                format!("{} chỉ kết thúc một lần, ngày {}", change.from_key, end.day),
-                format!("{} ends only once, on {}", change.from_key, end.day),
-            )
-            .into());
-        }
-        end.sum += weight;
-        end.index = index;
-        dates.push(day);
-        kinds.push(kind.to_owned());
-        from.push(change.from_key.clone());
-        to.push(change.to_key.clone());
-        weights.push(weight);
-        bases.push(change.basis.clone());
-        qualities.push(change.quality.clone());
-    }
-    check_sums(&ends)?;
-    let gone = sqlx::query_scalar!(
-        "DELETE FROM unit_change u WHERE from_key = ANY($2) AND NOT EXISTS (
-            SELECT FROM unnest($1::date[], $2::text[], $3::text[]) AS n (date, from_key, to_key)
-            WHERE (n.date, n.from_key, n.to_key) = (u.date, u.from_key, u.to_key))
-         RETURNING to_key",
-        &dates,
-        &from,
-        &to
-    );
-    let mut otherwise = gone.fetch_all(&mut *tx).await?;
-    let changed = sqlx::query_scalar!(
-        "INSERT INTO unit_change AS u (date, kind, from_key, to_key, weight, basis, quality)
-         SELECT * FROM unnest($1::date[], $2::text[], $3::text[], $4::text[], $5::numeric[], $6::text[], $7::text[])
-         ON CONFLICT (from_key, date, to_key) DO UPDATE SET kind = excluded.kind, weight = excluded.weight,
-            basis = excluded.basis, quality = excluded.quality
-         WHERE (u.kind, u.weight, u.basis, u.quality)
-            IS DISTINCT FROM (excluded.kind, excluded.weight, excluded.basis, excluded.quality)
-         RETURNING to_key",
-        &dates,
-        &kinds,
-        &from,
-        &to,
-        &weights,
-        &bases,
-        &qualities
-    );
-    otherwise.extend(changed.fetch_all(&mut *tx).await?);
-    check_days(tx, changes).await?;
-    check_circles(tx, changes).await?;
-    Ok(otherwise)
-}
-
-/// A unit goes into others on the day after its last one, if that is known.
-async fn check_days(tx: &mut PgConnection, changes: &[pb::UnitChange]) -> Result<()> {
-    let keys: Vec<String> = changes
-        .iter()
-        .map(|change| change.from_key.clone())
-        .collect();
-    let ends = sqlx::query!(
-        r#"SELECT key, valid_to AS "valid_to!" FROM unit WHERE key = ANY($1) AND valid_to IS NOT NULL"#,
-        &keys
-    );
-    let ends = ends.fetch_all(tx).await?.into_iter();
-    let ends: HashMap<String, NaiveDate> = ends.map(|row| (row.key, row.valid_to)).collect();
-    for (index, change) in changes.iter().enumerate() {
-        let field = format!("changes[{index}].date");
-        let day = date(&field, &change.date)?;
-        let next = ends.get(&change.from_key).and_then(|last| last.succ_opt());
-        if let Some(next) = next.filter(|next| *next != day) {
-            let key = &change.from_key;
-            return Err(Refusal::invalid(
-                field,
-                format!("phải là {next}, ngày sau ngày cuối của {key}"),
-                format!("must be {next}, the day after the last one of {key}"),
-            )
-            .into());
-        }
-    }
-    Ok(())
-}
-
-/// All of a unit must be accounted for.
-fn check_sums(ends: &HashMap<&str, End>) -> Result<()> {
-    if let Some((key, End { sum, index, .. })) = ends
-        .iter()
-        .find(|(_, end)| (end.sum - Decimal::ONE).abs() > TOLERANCE)
-    {
-        return Err(Refusal::new(
-            Code::InvalidArgument,
-            "WEIGHTS_DO_NOT_ADD_UP",
-            format!("các phần của {key} cộng lại là {sum}, phải là 1"),
-            format!("the shares of {key} add up to {sum}, must be 1"),
-        )
-        .field(
-            format!("changes[{index}].weight"),
-            "các phần phải cộng lại là 1",
-            "the shares must add up to 1",
-        )
-        .into());
-    }
-    Ok(())
-}
-
-/// What units went into, as it is stored now, must not lead back to them.
-async fn check_circles(tx: &mut PgConnection, changes: &[pb::UnitChange]) -> Result<()> {
-    let steps = sqlx::query!("SELECT from_key, to_key FROM unit_change WHERE to_key <> ''");
-    let steps = steps.fetch_all(tx).await?;
-    let mut into: HashMap<&str, Vec<&str>> = HashMap::new();
-    for step in &steps {
-        into.entry(&step.from_key).or_default().push(&step.to_key);
-    }
-    for (index, change) in changes.iter().enumerate() {
-        let mut reached = HashSet::new();
-        let mut open = vec![change.to_key.as_str()];
-        while let Some(key) = open.pop() {
-            if key == change.from_key {
-                return Err(Refusal::invalid(
-                    format!("changes[{index}].to_key"),
-                    "đơn vị không thể nhập vào chính nó, kể cả qua đơn vị khác",
-                    "a unit cannot go into itself, not through others either",
-                )
-                .into());
-            }
-            if reached.insert(key) {
-                open.extend(into.get(key).into_iter().flatten());
-            }
-        }
-    }
-    Ok(())
-}
-
-fn check_change(
-    index: usize,
-    change: &pb::UnitChange,
-    keys: &HashSet<&str>,
-) -> Result<(NaiveDate, &'static str, Decimal)> {
-    let field = |name: &str| format!("changes[{index}].{name}");
-    let day = date(&field("date"), &change.date)?;
-    let kind = word(&CHANGE_KINDS, change.kind())
-        .ok_or_else(|| Refusal::invalid(field("kind"), "chưa cho biết loại", "must be given"))?;
-    let abolished = kind == "abolish";
-    for (name, key, known) in [
-        (
-            "from_key",
-            &change.from_key,
-            keys.contains(change.from_key.as_str()),
-        ),
-        (
-            "to_key",
-            &change.to_key,
-            keys.contains(change.to_key.as_str()) || (abolished && change.to_key.is_empty()),
-        ),
-    ] {
-        if !known {
-            return Err(Refusal::invalid(
-                field(name),
-                format!("không có đơn vị {key}"),
-                format!("there is no unit {key}"),
-            )
-            .into());
-        }
-    }
-    let weight = change
-        .weight
-        .parse::<Decimal>()
-        .ok()
-        .filter(|weight| (Decimal::ZERO..=Decimal::ONE).contains(weight))
-        .ok_or_else(|| {
-            Refusal::invalid(
-                field("weight"),
-                "phải là số thập phân từ 0 đến 1",
-                "must be a decimal from 0 to 1",
-            )
-        })?;
-    Ok((day, kind, weight))
 }
 
 /// The instant at which a unit's last day is over in the city.

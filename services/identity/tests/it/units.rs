@@ -161,6 +161,35 @@ async fn a_wrong_import_names_the_entry_and_changes_nothing(
             Box::new(|r| r.changes.push(merge("B", "A", "1"))),
         ),
         (
+            "changes[0].to_key",
+            Box::new(|r| r.units[1].valid_from = "2025-07-02".into()),
+        ),
+        (
+            "changes[0].to_key",
+            Box::new(|r| r.units[1].valid_to = "2025-06-30".into()),
+        ),
+        (
+            "changes[0].weight",
+            Box::new(|r| {
+                let [mut one, mut other] = ["B", "79"].map(|to| merge("A", to, "0.5"));
+                one.set_kind(UnitChangeKind::Rename);
+                other.set_kind(UnitChangeKind::Rename);
+                r.changes = vec![one, other];
+            }),
+        ),
+        (
+            "changes[0].weight",
+            Box::new(|r| r.changes[0].weight = "0".into()),
+        ),
+        (
+            "units[0].valid_from",
+            Box::new(|r| r.units[0].valid_from = "0026-01-01".into()),
+        ),
+        (
+            "units[0].valid_to",
+            Box::new(|r| r.units[0].valid_to = "+10000-01-01".into()),
+        ),
+        (
             "changes[0].date",
             Box::new(|r| r.units[0].valid_to = "2025-07-01".into()),
         ),
@@ -234,6 +263,52 @@ async fn what_is_told_of_an_old_unit_replaces_what_was_told_before(
     let (told, came_from, _) = tell(vec![merge("C", "A", "1")]).await;
     assert_eq!(told.unwrap_err().code(), Code::InvalidArgument);
     assert_eq!(came_from, [vec![], vec![], vec![(a, "1".into())]]);
+    world.stop().await;
+}
+
+#[sqlx::test(migrations = false)]
+async fn what_is_told_of_a_unit_follows_its_end(_: PgPoolOptions, options: PgConnectOptions) {
+    let world = World::start(options).await;
+    let mut client = world.directory(&world.service("civicmesh").await);
+    // A ends on this day, if any, and B begins.
+    let mut tell = async |end: &str, begin: &str, changes: Vec<pb::UnitChange>| {
+        let mut units = ["A", "B"].map(|key| unit(key, UnitKind::Ward));
+        units[0].valid_to = end.into();
+        units[1].valid_from = begin.into();
+        let request = pb::ImportUnitsRequest {
+            request_id: id(),
+            units: units.into(),
+            parent_keys: vec!["79".into(); 2],
+            changes,
+        };
+        let told = client.import_units(request).await.map(|_| ());
+        let request = pb::ListUnitChangesRequest {
+            unit_id: world.all_units().await["A"].id.clone(),
+        };
+        let changes = client.list_unit_changes(request).await.unwrap();
+        let days = changes.into_inner().changes.into_iter();
+        (told, days.map(|change| change.date).collect::<Vec<_>>())
+    };
+    let (told, days) = tell("2025-06-30", "2025-07-01", vec![merge("A", "B", "1")]).await;
+    told.unwrap();
+    assert_eq!(days, ["2025-07-01"]);
+    let (told, days) = tell("2025-12-31", "2025-07-01", vec![]).await;
+    told.unwrap();
+    assert_eq!(days, ["2026-01-01"]);
+    assert_eq!(world.all_units().await["B"].predecessors.len(), 1);
+
+    // Not to before there is what it goes into.
+    for (end, begin) in [("2025-05-31", "2025-07-01"), ("2025-12-31", "2026-02-01")] {
+        let (told, days) = tell(end, begin, vec![]).await;
+        assert_eq!(told.unwrap_err().code(), Code::InvalidArgument);
+        assert_eq!(days, ["2026-01-01"]);
+    }
+
+    // It does not end after all.
+    let (told, days) = tell("", "2025-07-01", vec![]).await;
+    told.unwrap();
+    assert_eq!(days, [""; 0]);
+    assert_eq!(world.all_units().await["B"].predecessors, []);
     world.stop().await;
 }
 
