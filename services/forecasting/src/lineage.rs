@@ -28,10 +28,11 @@ struct Former {
     last_day: NaiveDate,
 }
 
-/// What a unit began with, and what it has taken in since, oldest first.
+/// When there is a unit, what it began with, and what it has taken in since, oldest first.
 #[derive(Default, PartialEq)]
 struct Lineage {
     since: NaiveDate,
+    until: Option<NaiveDate>,
     origins: Vec<Former>,
     joined: Vec<Former>,
 }
@@ -64,6 +65,7 @@ impl Lineage {
         let (origins, joined) = all.into_iter().partition(|former| former.last_day < since);
         let mut lineage = Self {
             since,
+            until: unit.valid_to,
             origins,
             joined,
         };
@@ -87,7 +89,7 @@ impl Lineage {
 pub struct Seen(Option<HashMap<Uuid, Lineage>>);
 
 impl Seen {
-    /// The units whose past is another one than when this was asked before, each beside every unit whose series it may have;
+    /// The units whose past or end is another one than when this was asked before, each beside every unit whose series it may have;
     /// none the first time.
     pub fn changed(&mut self, directory: &Directory) -> Vec<(Uuid, Uuid)> {
         let units = directory.units();
@@ -181,7 +183,7 @@ pub async fn load(
     if keys.is_empty() {
         return Ok(());
     }
-    let old = Box::pin(load::load(tx, base, &keys, thresholds_version)).await?;
+    let old = Box::pin(load::exact(tx, base, &keys, thresholds_version)).await?;
     let old: HashMap<Key, Basis> = old.into_iter().map(|old| (old.key(), old.basis)).collect();
     for (series, lineage) in loaded.iter_mut().zip(&lineages) {
         let known = |former: &Former| old.get(&(series.indicator_id, former.unit_id));
@@ -393,12 +395,39 @@ fn whole(parts: &[(&Target, f64)], decimals: i32) -> Option<Target> {
     })
 }
 
-/// The sum of shares of values, with as many places as they have.
+/// The sum of shares of values, not rounded yet.
 fn added<'a>(parts: impl Iterator<Item = (&'a str, f64)> + Clone, decimals: i32) -> Option<String> {
-    let places = parts.clone().map(|(value, _)| places(value)).max()?;
+    let given = parts
+        .clone()
+        .map(|(value, _)| given_places(value, decimals));
+    let places = given.max()?.max(decimals) + MORE_PLACES;
     let share = |(value, share): (&str, f64)| Some(value.parse::<f64>().ok()? * share);
     let sum = parts.map(share).sum::<Option<f64>>()?;
-    Some(decimal(sum, decimals.max(places)))
+    Some(decimal(sum, places))
+}
+
+/// How many more places a sum of shares has than what it is of, until all is added up: shares of shares are a whole again.
+const MORE_PLACES: i32 = 6;
+
+/// The places of what a value was worked out from, or its own.
+fn given_places(value: &str, decimals: i32) -> i32 {
+    let places = places(value);
+    let given = places - MORE_PLACES;
+    if given >= decimals { given } else { places }
+}
+
+/// Gives what was worked out as many places as what it was worked out from.
+pub fn round(basis: &mut Basis) {
+    let decimals = basis.indicator.decimals;
+    let figures = basis.history.iter_mut().map(|figure| &mut figure.value);
+    let plans = basis.targets.iter_mut();
+    let plans = plans.flat_map(|plan| [&mut plan.value, &mut plan.upper_value]);
+    for value in figures.chain(plans) {
+        let given = given_places(value, decimals);
+        if let Some(exact) = value.parse().ok().filter(|_| given < places(value)) {
+            *value = decimal(exact, given);
+        }
+    }
 }
 
 #[cfg(test)]

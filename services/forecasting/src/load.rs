@@ -78,6 +78,20 @@ pub async fn load(
     series: &[Key],
     thresholds_version: i32,
 ) -> anyhow::Result<Vec<Loaded>> {
+    let mut loaded = exact(tx, base, series, thresholds_version).await?;
+    for series in &mut loaded {
+        lineage::round(&mut series.basis);
+    }
+    Ok(loaded)
+}
+
+/// What series rest on, with what they have from other units not rounded.
+pub async fn exact(
+    tx: &mut PgConnection,
+    base: &Base,
+    series: &[Key],
+    thresholds_version: i32,
+) -> anyhow::Result<Vec<Loaded>> {
     let mut known: HashMap<Key, Loaded> = HashMap::new();
     for keys in derive::in_order(tx, series).await? {
         let mut loaded = reported(tx, base, &keys, thresholds_version).await?;

@@ -91,6 +91,51 @@ async fn a_merged_unit_goes_back_as_the_shares_of_its_predecessors(db: PgPool) {
 }
 
 #[sqlx::test]
+async fn shares_of_shares_are_a_whole_again(db: PgPool) {
+    let setting = Setting::new(db).await;
+    let mut flow = indicator("FLOW", "T04", setting.finance);
+    flow.set_aggregation(Aggregation::Sum);
+    let day = |back: i32| this_month().plus(-back).first_day();
+    let mut units = Vec::new();
+    let mut unit = |code: &str, (from, to): (i32, i32), origins: &[(Uuid, &str)]| {
+        let id = Uuid::now_v7();
+        let mut unit = setting.unit(id, code, UnitKind::Ward);
+        unit.valid_from = day(from).to_string();
+        if to > 0 {
+            unit.valid_to = day(to).pred_opt().unwrap().to_string();
+        }
+        let origin = |(id, weight): &(Uuid, &str)| Predecessor {
+            unit_id: id.to_string(),
+            weight: (*weight).to_owned(),
+        };
+        unit.predecessors = origins.iter().map(origin).collect();
+        units.push(Entry::Unit(unit));
+        id
+    };
+    let first = unit("F", (600, 20), &[]);
+    let thirds = ["0.333333", "0.333333", "0.333334"];
+    let parts = thirds.map(|share| (unit(share, (20, 6), &[(first, share)]), "1"));
+    let last = unit("L", (6, 0), &parts);
+    setting.directory.apply(units);
+    let old = figures(&flow, first, 7, 36, 21);
+    let mut all = old.clone();
+    for (part, _) in parts {
+        all.extend(figures(&flow, part, 2, 20, 7));
+    }
+    let plan = target(&flow, first, "100");
+    setting.feed(&flow, &[plan], &all).await;
+    setting.assessed(&flow, last).await;
+    setting.is_settled().await;
+    let outlook = setting.outlook(&setting.leader, &flow, last).await;
+    let forecast = outlook.forecast.unwrap();
+    let values = forecast.history.iter().map(|figure| &figure.value);
+    let expected: Vec<&String> = old.iter().map(|figure| &figure.value).collect();
+    assert_eq!(values.take(16).collect::<Vec<_>>(), expected);
+    let plan = forecast.assessments[0].target.as_ref().unwrap();
+    assert_eq!(plan.value, "100");
+}
+
+#[sqlx::test]
 async fn a_unit_leaves_the_board_when_it_ends_and_goes_on_under_another_name(db: PgPool) {
     let setting = Setting::new(db).await;
     let rate = indicator("RATE", "T04", setting.finance);
@@ -146,19 +191,24 @@ async fn a_unit_leaves_the_board_when_it_ends_and_goes_on_under_another_name(db:
 async fn nothing_is_forecast_beyond_a_units_last_day(db: PgPool) {
     let setting = Setting::new(db).await;
     let rate = indicator("RATE", "T04", setting.finance);
-    let mut ending = setting.unit(setting.ward, "26740", UnitKind::Ward);
-    ending.valid_to = this_month().plus(2).last_day().to_string();
-    setting.directory.apply([Entry::Unit(ending)]);
     let figures = figures(&rate, setting.ward, 100, 36, 1);
     setting.feed(&rate, &[], &figures).await;
     setting.assessed(&rate, setting.ward).await;
-    let outlook = setting.outlook(&setting.leader, &rate, setting.ward).await;
-    let points = outlook.forecast.unwrap().points;
-    let last = points.last().unwrap().period.clone().unwrap();
-    assert_eq!(
-        (points.len(), last.code),
-        (3, this_month().plus(2).to_string())
-    );
+    setting.is_settled().await;
+    let months = async || {
+        let outlook = setting.outlook(&setting.leader, &rate, setting.ward).await;
+        let points = outlook.forecast.unwrap().points.into_iter();
+        points
+            .map(|point| point.period.unwrap().code)
+            .collect::<Vec<_>>()
+    };
+    assert!(months().await.len() >= 12);
+    let last = this_month().plus(2);
+    let mut ending = setting.unit(setting.ward, "26740", UnitKind::Ward);
+    ending.valid_to = last.last_day().to_string();
+    setting.directory.apply([Entry::Unit(ending)]);
+    let left = until(async || Some(months().await).filter(|months| months.len() < 12)).await;
+    assert_eq!((left.len(), &left[2]), (3, &last.to_string()));
 }
 
 #[sqlx::test]
