@@ -15,7 +15,7 @@ const SEED: u64 = 1;
 /// How many times too large or too small a figure in another unit of measure usually is.
 const FACTORS: [f64; 8] = [10.0, 100.0, 1e3, 1e6, 0.1, 0.01, 1e-3, 1e-6];
 
-/// Holds a value for a period against what was reported before it. Without enough history nothing is unusual.
+/// Holds a value for a period against what was reported before it; without enough of that against the limits alone.
 #[must_use]
 pub fn check(forecast: &pb::Forecast, period: Period, value: f64) -> pb::CheckValueResponse {
     let indicator = forecast.indicator.clone().unwrap_or_default();
@@ -33,12 +33,26 @@ pub fn check(forecast: &pb::Forecast, period: Period, value: f64) -> pb::CheckVa
         let so_far = is_sum.then(|| so_far.into_iter().sum::<Option<f64>>());
         Some((series, total, timeline.places().max(decimals), so_far))
     });
-    let Some((series, total, places, so_far)) = known else {
-        return pb::CheckValueResponse::default();
-    };
     let limit = |text: &str, open| text.parse().unwrap_or(open);
     let least: f64 = limit(&indicator.minimum, f64::NEG_INFINITY);
     let most: f64 = limit(&indicator.maximum, f64::INFINITY);
+    let write = |language, value| written(language, &decimal(value, decimals));
+    let beyond = |language| match value {
+        _ if value < least => Some(below(language, &write(language, least))),
+        _ if value > most => Some(above(language, &write(language, most))),
+        _ => None,
+    };
+    let is_beyond = beyond(En).is_some();
+    let Some((series, total, places, so_far)) = known else {
+        let suspicion = is_beyond.then_some(Suspicion::Shift);
+        return pb::CheckValueResponse {
+            unusual: is_beyond,
+            suspicion: suspicion.map(|one| one.to_string()).unwrap_or_default(),
+            reason_vi: beyond(Vi).unwrap_or_default(),
+            reason_en: beyond(En).unwrap_or_default(),
+            ..Default::default()
+        };
+    };
     let can_be = |meant: &f64| {
         // In a coarser unit it has more digits than are reported; but something must be left.
         let written = decimal(*meant, places).parse();
@@ -49,18 +63,16 @@ pub fn check(forecast: &pb::Forecast, period: Period, value: f64) -> pb::CheckVa
         Some(total) => of_total(&series, total, value, can_be),
         None => of_period(&series, value, can_be, so_far),
     };
-    if !(least..=most).contains(&value) {
+    if is_beyond {
         anomaly.suspicion = anomaly.suspicion.or(Some(Suspicion::Shift));
     }
     let range = &mut anomaly.interval95;
     (range.low, range.high) = (range.low.clamp(least, most), range.high.clamp(least, most));
-    let write = |language, value| written(language, &decimal(value, decimals));
     let reason = |language| {
         let expected = [anomaly.interval95.low, anomaly.interval95.high];
         let [low, high] = expected.map(|value| write(language, value));
         let mut text = match anomaly.suspicion? {
-            Suspicion::Shift if value < least => below(language, &write(language, least)),
-            Suspicion::Shift if value > most => above(language, &write(language, most)),
+            Suspicion::Shift if is_beyond => beyond(language)?,
             suspicion => reason(language, suspicion, &low, &high),
         };
         if let Some(meant) = anomaly.suggested {
@@ -304,6 +316,10 @@ mod tests {
         assert_eq!(told(&full, 100.5), shift);
         let text = check(&full, "2026-11".parse().unwrap(), 100.5).reason_en;
         assert_eq!(text, "more than the 100 that the indicator allows");
+        // They hold from the first figure on.
+        let new = monthly(YearRule::Last, ["0", "100"], &[95.0]);
+        assert_eq!(told(&new, 100.5), shift);
+        assert_eq!(told(&new, 9.5), (String::new(), String::new()));
         // The last figure with another sign: what was meant would be asked about itself.
         let plain: Vec<f64> = (0..34).map(|at| f64::from(9000 + at * 37 % 61)).collect();
         let signed = monthly(YearRule::Sum, ["0", ""], &plain);

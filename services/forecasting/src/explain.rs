@@ -328,6 +328,10 @@ impl<'a> Teller<'a> {
             NoForecastReason::UnitEnded => {
                 ("đơn vị không còn hoạt động", "the unit no longer exists")
             }
+            NoForecastReason::Incomplete => (
+                "còn thiếu số liệu của kỳ kế hoạch",
+                "a figure of the plan's period is missing",
+            ),
             NoForecastReason::Unspecified => ("chưa đủ số liệu", "too little is known"),
         };
         match language {

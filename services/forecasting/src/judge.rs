@@ -8,7 +8,7 @@ use proto::{
 };
 
 use crate::{
-    model::{self, Bounds, Evidence, NoPace, Outturn, Rule, Status, Thresholds},
+    model::{self, Bounds, Evidence, NoPace, Outturn, Rule, Status, Thresholds, Unknowable},
     outlook::Outlook,
     timeline::Timeline,
 };
@@ -325,7 +325,12 @@ impl Year {
         };
         model::outturn(self.rule, self.periods(), &self.observed, &paths)
             .map(|outturn| outturn.rounded(case.places()))
-            .map_err(|_| NoForecastReason::TooShort)
+            .map_err(|unknowable| match unknowable {
+                Unknowable::Gap { .. } => NoForecastReason::Incomplete,
+                Unknowable::PathsTooShort { .. } | Unknowable::YearTooLong => {
+                    NoForecastReason::TooShort
+                }
+            })
     }
 
     /// What the outturn says: final once all is reported and official; a figure of the year that is not official yet

@@ -96,6 +96,7 @@ export const en: Messages = {
     [NoForecastReason.CONTEXT]: "watched only, no plan assigned",
     [NoForecastReason.STALE]: "the last figure is too old",
     [NoForecastReason.UNIT_ENDED]: "the unit no longer exists",
+    [NoForecastReason.INCOMPLETE]: "a figure of the plan's period is missing",
   },
   author: {
     [TargetAuthor.UNSPECIFIED]: "Unknown",

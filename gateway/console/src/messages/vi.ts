@@ -92,6 +92,7 @@ const vi = {
     [NoForecastReason.CONTEXT]: "chỉ theo dõi, không giao kế hoạch",
     [NoForecastReason.STALE]: "số liệu mới nhất đã quá cũ",
     [NoForecastReason.UNIT_ENDED]: "đơn vị không còn hoạt động",
+    [NoForecastReason.INCOMPLETE]: "còn thiếu số liệu của kỳ kế hoạch",
   } as Record<NoForecastReason, string>,
   author: {
     [TargetAuthor.UNSPECIFIED]: "Chưa rõ",

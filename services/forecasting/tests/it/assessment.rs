@@ -213,6 +213,27 @@ async fn a_month_left_out_of_the_plans_year_is_overdue(db: PgPool) {
 }
 
 #[sqlx::test]
+async fn a_quarter_that_is_over_and_lacks_a_month_is_not_judged(db: PgPool) {
+    let setting = Setting::new(db).await;
+    let left_out = this_month().plus(-6);
+    let quarter = Period::containing(Frequency::Quarter, left_out.first_day());
+    let gappy = indicator("GAPPY", "T04", setting.finance);
+    let mut plan = target(&gappy, setting.ward, "250");
+    plan.period = Some(quarter.into());
+    let mut figures = about_hundred(&gappy, setting.ward, 36, 0);
+    figures.retain(|figure| figure.period != Some(left_out.into()));
+    setting.feed(&gappy, &[plan], &figures).await;
+    let item = setting.assessed(&gappy, setting.ward).await;
+    assert_eq!(overdue(&item), Some(left_out.to_string()));
+    let assessment = item.assessment.unwrap();
+    assert_eq!(assessment.status(), RiskStatus::Overdue);
+    assert_eq!(
+        assessment.no_forecast_reason(),
+        NoForecastReason::Incomplete
+    );
+}
+
+#[sqlx::test]
 async fn a_yearly_figure_waits_for_the_official_one(db: PgPool) {
     let setting = Setting::new(db).await;
     let mut yearly = indicator("YEARLY", "T04", setting.finance);
