@@ -3,7 +3,7 @@
 
 use std::{collections::HashSet, pin::Pin, sync::Arc};
 
-use chassis::{Caller, Directory};
+use chassis::{Caller, Directory, parse::known};
 use futures::Stream;
 use proto::gateway::v1::{
     LiveTopic, WatchRequest, WatchResponse,
@@ -44,11 +44,8 @@ impl LiveService for Live {
     ) -> Result<Response<Self::WatchStream>, Status> {
         let caller = Caller::of(&request)?.clone();
         let watch = request.into_inner();
-        let topics: HashSet<_> = watch
-            .topics
-            .iter()
-            .filter_map(|topic| LiveTopic::try_from(*topic).ok())
-            .collect();
+        let topics = watch.topics.iter().map(|topic| known("topics", *topic));
+        let topics: HashSet<LiveTopic> = topics.collect::<Result<_, _>>()?;
         let viewer = Viewer::new(
             self.hub.clone(),
             self.directory.clone(),

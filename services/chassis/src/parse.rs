@@ -1,4 +1,4 @@
-//! Instants between the wire and the code.
+//! Instants and enums between the wire and the code.
 
 use chrono::{DateTime, Datelike, Utc};
 use prost_types::Timestamp;
@@ -37,6 +37,17 @@ pub fn timestamp(time: DateTime<Utc>) -> Timestamp {
         // Within a leap second chrono counts on, which the contract does not know.
         nanos: time.timestamp_subsec_nanos().min(999_999_999).cast_signed(),
     }
+}
+
+/// The value of an enum, which may be the unspecified one, but not a number that has no name.
+pub fn known<E: TryFrom<i32>>(field: &str, number: i32) -> Result<E, Refusal> {
+    E::try_from(number).map_err(|_| {
+        Refusal::invalid(
+            field,
+            format!("không có giá trị nào là {number}"),
+            format!("no value is {number}"),
+        )
+    })
 }
 
 fn in_range(time: Timestamp) -> Option<DateTime<Utc>> {

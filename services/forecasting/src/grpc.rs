@@ -1,6 +1,6 @@
 //! The contract's service: what is asked is read and permitted here.
 
-use chassis::{Base, Caller, Claimed, RequestKey, directory::Scope, page};
+use chassis::{Base, Caller, Claimed, RequestKey, directory::Scope, page, parse::known};
 use proto::{
     forecasting::v1::{self as pb, RiskStatus, forecast_service_server::ForecastService},
     indicators::v1::TargetAuthor,
@@ -369,13 +369,8 @@ impl ForecastService for Grpc {
 
 /// The author of targets that is asked for, if any is.
 fn target_author(author: i32) -> Result<Option<i16>, Error> {
-    let known = TargetAuthor::try_from(author).is_ok();
-    let author = i16::try_from(author).ok().filter(|_| known);
-    let author = author.ok_or(Error::Invalid {
-        field: "target_author",
-        vi: "phải là một cấp giao kế hoạch như TARGET_AUTHOR_COUNCIL",
-        en: "must be an author of plans such as TARGET_AUTHOR_COUNCIL",
-    })?;
+    let author: TargetAuthor = known("target_author", author)?;
+    let author = i16::try_from(i32::from(author)).unwrap_or_default();
     Ok(Some(author).filter(|author| *author != 0))
 }
 

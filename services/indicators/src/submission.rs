@@ -1,6 +1,6 @@
 //! Figures on their way: entered by one person, approved or returned by another.
 
-use chassis::{directory::Scope, language::Language};
+use chassis::{directory::Scope, language::Language, parse::known};
 use chrono::{DateTime, Utc};
 use proto::{indicators::v1 as pb, period::Period};
 use rust_decimal::Decimal;
@@ -240,10 +240,9 @@ pub async fn list(
     before: Option<(DateTime<Utc>, Uuid)>,
     limit: i64,
 ) -> Result<Vec<Submission>, Error> {
-    let state = match request.state() {
-        pb::SubmissionState::Unspecified => None,
-        state => Some(state.as_str_name()),
-    };
+    let state: pb::SubmissionState = known("state", request.state)?;
+    let is_any = state == pb::SubmissionState::Unspecified;
+    let state = (!is_any).then(|| state.as_str_name());
     let submissions = sqlx::query_as!(
         Submission,
         "SELECT s.id, s.indicator_id, s.unit_id, s.by_owner, i.owner_unit_id, i.field_code, s.period, s.period_index,

@@ -1,6 +1,6 @@
 //! The contract's service: parse, call, convert.
 
-use chassis::{Base, Caller, Claimed, Refusal, RequestKey, page};
+use chassis::{Base, Caller, Claimed, Refusal, RequestKey, page, parse::known};
 use proto::notifications::v1::{self as pb, notification_service_server::NotificationService};
 use tonic::{Request, Response, Status};
 use uuid::Uuid;
@@ -26,17 +26,12 @@ fn parse_id(text: &str) -> Result<Uuid, Refusal> {
 
 /// The state to filter by; none for all.
 fn parse_state(number: i32) -> Result<Option<State>, Refusal> {
-    match pb::DeliveryState::try_from(number) {
-        Ok(pb::DeliveryState::Unspecified) => Ok(None),
-        Ok(pb::DeliveryState::Waiting) => Ok(Some(State::Waiting)),
-        Ok(pb::DeliveryState::Sent) => Ok(Some(State::Sent)),
-        Ok(pb::DeliveryState::Parked) => Ok(Some(State::Parked)),
-        Err(_) => Err(Refusal::invalid(
-            "state",
-            "không phải trạng thái đã biết",
-            "is not a known state",
-        )),
-    }
+    Ok(match known("state", number)? {
+        pb::DeliveryState::Unspecified => None,
+        pb::DeliveryState::Waiting => Some(State::Waiting),
+        pb::DeliveryState::Sent => Some(State::Sent),
+        pb::DeliveryState::Parked => Some(State::Parked),
+    })
 }
 
 #[tonic::async_trait]

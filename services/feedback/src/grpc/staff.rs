@@ -1,6 +1,11 @@
 //! What staff do, cut to their units and fields.
 
-use chassis::{Caller, Claimed, RequestKey, calendar::city_date, page, parse::optional_instant};
+use chassis::{
+    Caller, Claimed, RequestKey,
+    calendar::city_date,
+    page,
+    parse::{known, optional_instant},
+};
 use chrono::{NaiveDate, TimeDelta, Utc};
 use h3o::Resolution;
 use prost::Message;
@@ -360,12 +365,11 @@ impl Grpc {
     }
 
     fn filter(&self, message: &pb::ListFeedbackRequest) -> Result<Filter, Error> {
-        let states: Vec<String> = message
-            .states()
-            .filter_map(feedback::state_name)
-            .map(str::to_owned)
-            .collect();
-        let timeliness = match message.timeliness() {
+        let states = message.states.iter().map(|state| known("states", *state));
+        let states: Vec<pb::FeedbackState> = states.collect::<Result<_, _>>()?;
+        let states = states.into_iter().filter_map(feedback::state_name);
+        let states: Vec<String> = states.map(str::to_owned).collect();
+        let timeliness = match known("timeliness", message.timeliness)? {
             pb::Timeliness::OnTime => Some("on_time"),
             pb::Timeliness::DueSoon => Some("due_soon"),
             pb::Timeliness::Late => Some("late"),

@@ -26,7 +26,9 @@ async fn what_cannot_be_looked_for_is_named(db: PgPool) {
         .await
         .unwrap_err();
     assert_eq!(fields(&status), ["category_code"]);
-    let cases: crate::Spoilt<pb::ListFeedbackRequest, 2> = [
+    let cases: crate::Spoilt<pb::ListFeedbackRequest, 4> = [
+        ("states", |list| list.states = vec![1, 77]),
+        ("timeliness", |list| list.timeliness = 77),
         ("query", |list| list.query = "rác\0".to_owned()),
         ("field_code", |list| list.field_code = "\0".to_owned()),
     ];

@@ -2,7 +2,7 @@
 
 use std::pin::Pin;
 
-use chassis::{Caller, RequestKey, calendar::city_date, events, page};
+use chassis::{Caller, RequestKey, calendar::city_date, events, page, parse::known};
 use chrono::Utc;
 use futures::Stream;
 use proto::identity::v1::{
@@ -31,7 +31,11 @@ impl DirectoryService for Identity {
         let request = request.into_inner();
         let size = page::size(request.page_size, 200, 1000)?;
         let filter = unit::Filter {
-            kinds: request.kinds().collect(),
+            kinds: request
+                .kinds
+                .iter()
+                .map(|kind| known("kinds", *kind))
+                .collect::<Result<_, _>>()?,
             valid_on: match request.valid_on.as_str() {
                 "" => Some(city_date(Utc::now())),
                 "all" => None,

@@ -356,6 +356,11 @@ async fn units_are_listed_by_pages_and_found_without_marks(
     assert_eq!(refusal(unknown).0, Code::NotFound);
     let malformed = client.get_unit(pb::GetUnitRequest { id: "7".into() }).await;
     assert_eq!(refusal(malformed).0, Code::InvalidArgument);
+    let unknown = client.list_units(pb::ListUnitsRequest {
+        kinds: vec![77],
+        ..Default::default()
+    });
+    assert_eq!(refusal(unknown.await).0, Code::InvalidArgument);
     world.stop().await;
 }
 

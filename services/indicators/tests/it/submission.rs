@@ -310,6 +310,13 @@ async fn submissions_are_listed_newest_first_within_the_scope(db: PgPool) {
         }
         assert_eq!(values, sees);
     }
+    let unknown = pb::ListSubmissionsRequest {
+        state: 77,
+        ..Default::default()
+    };
+    let unknown = by(&setting.leader, unknown);
+    let answer = setting.submissions().list_submissions(unknown).await;
+    assert_eq!(refused(answer), invalid("state"));
     let get = by(
         &setting.ward_officer,
         pb::GetSubmissionRequest { id: one.id },
