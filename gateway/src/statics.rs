@@ -112,7 +112,9 @@ fn is_navigation(path: &str, headers: &HeaderMap) -> bool {
         .and_then(|accept| accept.to_str().ok())
         .is_some_and(|accept| accept.contains("text/html"));
     let last = path.rsplit('/').next().unwrap_or_default();
-    takes_pages && !path.starts_with("/assets/") && !last.contains('.')
+    // Codes of indicators have dots as names of files have.
+    let is_file = last.contains('.') && !path.starts_with("/indicators/");
+    takes_pages && !path.starts_with("/assets/") && !is_file
 }
 
 /// Names below `/assets` change with their content; pages and the service worker must be asked for each time.
@@ -169,6 +171,7 @@ mod tests {
         let accepts = |text: &str| HeaderMap::from_iter([(ACCEPT, text.parse().unwrap())]);
         let browser = accepts("text/html,application/xhtml+xml,*/*;q=0.8");
         assert!(is_navigation("/risk/12", &browser));
+        assert!(is_navigation("/indicators/HCM.03.01", &browser));
         assert!(!is_navigation("/risk/12", &accepts("*/*")));
         assert!(!is_navigation("/risk/12", &HeaderMap::new()));
         assert!(!is_navigation("/assets/app.js", &browser));
