@@ -90,7 +90,13 @@ impl Ahead {
     }
 
     fn course(&self, kind: CourseKind, outturn: f64) -> Option<pb::Course> {
-        let values = model::course(self.year.rule, self.done, &self.expected, outturn)?;
+        let mut values = model::course(self.year.rule, self.done, &self.expected, outturn)?;
+        let limit = |text: &str, open| text.parse().unwrap_or(open);
+        let least = limit(&self.indicator.minimum, f64::NEG_INFINITY);
+        let most = limit(&self.indicator.maximum, f64::INFINITY);
+        for value in &mut values {
+            *value = value.max(least).min(most);
+        }
         let start = self.year.last.plus(1 - i32::try_from(values.len()).ok()?);
         let periods = (0..).map(|step| start.plus(step));
         let mut course = pb::Course {
@@ -237,6 +243,15 @@ mod tests {
             .collect();
         assert_eq!(needed, ["130", "140", "150"]);
         assert_eq!(courses[0].quarters[3].value, "150");
+        // Not by way of what cannot be.
+        let mut low = forecast(YearRule::Last);
+        low.indicator.as_mut().unwrap().minimum = "90".to_owned();
+        for point in &mut low.points[..2] {
+            point.mean = "95".to_owned();
+        }
+        let needed = super::courses(&low, &line("95")).remove(0);
+        let values: Vec<&str> = needed.points.iter().map(|one| one.value.as_str()).collect();
+        assert_eq!(values, ["90", "90", "95"]);
     }
 
     #[test]
