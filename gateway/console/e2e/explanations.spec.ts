@@ -102,7 +102,7 @@ test("the keyboard alone asks", async ({ browser }) => {
   await leader.keyboard.press("Enter");
   await expect(leader.locator("[data-send]")).toBeFocused();
   await leader.keyboard.press("Enter");
-  await expect(leader.locator(`[data-risk="${code}"] a.request`)).toBeVisible();
+  await expect(leader.locator(`[data-risk="${code}"] a.request`)).toBeFocused();
   await undo(leader);
   await expect(leader.locator(`[data-risk="${code}"] .act button`)).toBeVisible();
 });

@@ -101,6 +101,57 @@ test("the screens of those who report, and of everybody", async ({ browser }) =>
   await examine(nobody, "track");
 });
 
+test("a leader goes through the city without a mouse", async ({ browser }) => {
+  const page = await signIn(browser, "chairman", "/");
+  await isLive(page);
+  const lines = page.locator("[data-risk] .what a");
+  const press = (keys: string) => page.keyboard.press(keys);
+  await press("j");
+  await expect(lines.nth(0)).toBeFocused();
+  await press("j");
+  await press("j");
+  await press("k");
+  await expect(lines.nth(1)).toBeFocused();
+  const second = await page.locator("[data-risk]").nth(1).getAttribute("data-risk");
+  await press("y");
+  const ask = page.locator("dialog[open]");
+  await expect(ask).toContainText(second ?? "");
+  await press("j");
+  await press("Escape");
+  await expect(lines.nth(1)).toBeFocused();
+
+  await press("g");
+  await press("i");
+  await expect(page).toHaveURL(/\/indicators$/);
+  await expect(page.locator('main a[href^="/indicators/"]').first()).toBeVisible();
+  await press("/");
+  await page.keyboard.type("jgh");
+  await expect(page.locator('input[type="search"]').first()).toHaveValue("jgh");
+  await expect(page).toHaveURL(/q=jgh/);
+
+  // Whoever speaks to the machine, or slips, switches them off.
+  await page.locator("main h1").focus();
+  await press("?");
+  await examine(page, "keys");
+  await page.locator("[data-keys] input").uncheck();
+  await press("Escape");
+  await press("g");
+  await press("h");
+  await expect(page).toHaveURL(/\/indicators/);
+});
+
+test("an indicator is found by its code, and what is not there is said so", async ({ browser }) => {
+  const page = await signIn(browser, "chairman", "/indicators/HCM.03.01");
+  await expect(page).toHaveURL(/\/indicators\/[0-9a-f-]{36}$/);
+  await expect(page.locator("header")).toContainText(["HCM.03.01"]);
+  const address = page.url();
+  expectErrors(/\b404\b|\b400\b/);
+  for (const missing of ["/indicators/NO.SUCH", `${address}?unit=abc`]) {
+    await page.goto(missing);
+    await expect(page.locator("main")).toContainText("Không có số liệu của chỉ tiêu này trong phạm vi của bạn.");
+  }
+});
+
 test("a leader reads from the board how reliable the forecasts are", async ({ browser }) => {
   const page = await signIn(browser, "chairman", "/");
   await isLive(page);
@@ -221,6 +272,11 @@ test("a leader sees what each ward contributes, moves one and keeps the scenario
   await page.reload();
   await kept.getByRole("button", { name: "Mở lại" }).click();
   await expect(card.locator(".percent input")).toHaveValue("-50");
+  await expect(card.locator("[data-keep]")).toHaveText("Lưu đè kịch bản cùng tên");
+  await kept.getByRole("button", { name: "Xóa" }).click();
+  await expect(kept).toHaveCount(0);
+  await page.getByRole("button", { name: "Khôi phục" }).click();
+  await expect(kept).toHaveCount(1);
   await kept.getByRole("button", { name: "Xóa" }).click();
   await expect(kept).toHaveCount(0);
 });

@@ -63,8 +63,9 @@ export function problem(thrown: unknown): Problem {
   };
 }
 
+/** There is nothing at the address, or it cannot be one. */
 export function isMissing(thrown: unknown): boolean {
-  return ConnectError.from(thrown).code === Code.NotFound;
+  return [Code.NotFound, Code.InvalidArgument].includes(ConnectError.from(thrown).code);
 }
 
 function words(error: ConnectError): string {

@@ -1,4 +1,11 @@
-// The order of a live list, which stands still while somebody points at it.
+// The order of lists, also of live ones, which stand still while somebody points at them.
+
+/** By the first number in which two differ. */
+export function sorted<T>(list: readonly T[], by: (one: T) => number[]): T[] {
+  const keyed = list.map((one) => ({ one, key: by(one) }));
+  const difference = (a: number[], b: number[]) => a.reduce((found, key, at) => found || key - (b[at] ?? 0), 0);
+  return keyed.sort((a, b) => difference(a.key, b.key)).map(({ one }) => one);
+}
 
 /** Ids in the order shown: while held, known ones keep their places, gone ones leave, new ones go last. */
 export function arrange(shown: readonly string[], wanted: readonly string[], held: boolean): string[] {

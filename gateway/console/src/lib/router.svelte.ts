@@ -43,6 +43,12 @@ class Router {
     void this.#show();
   }
 
+  /** Goes on to the address that another one stands for. */
+  redirect(target: string): void {
+    history.replaceState(null, "", target);
+    void this.#show();
+  }
+
   /** Changes filters and the like without a new history entry and without moving focus. */
   setQuery(changes: Record<string, string | undefined>): void {
     this.query = withQuery(this.query, changes);

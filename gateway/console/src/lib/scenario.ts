@@ -1,6 +1,11 @@
 // A scenario: which coming periods can be supposed, and what is sent once some of them are.
 
-import { type Assessment, type Forecast, NoPaceReason } from "../gen/civicmesh/forecasting/v1/forecasting_pb";
+import {
+  type Assessment,
+  type Forecast,
+  NoPaceReason,
+  type Scenario,
+} from "../gen/civicmesh/forecasting/v1/forecasting_pb";
 import type { Indicator, Target } from "../gen/civicmesh/indicators/v1/indicators_pb";
 import { type NumberProblem, readNumber } from "./number";
 import { type ParsedPeriod, parsePeriod, periodAt, periodIndex } from "./period";
@@ -75,6 +80,16 @@ export interface Supposed {
   movedIndicatorIds: string[];
   movedIndicatorPercents: number[];
 }
+
+/** What a scenario that was kept supposes. */
+export const supposedBy = (one: Scenario): Supposed => ({
+  periods: one.periods,
+  values: one.values,
+  movedUnitIds: one.movedUnitIds,
+  movedPercents: one.movedPercents,
+  movedIndicatorIds: one.movedIndicatorIds,
+  movedIndicatorPercents: one.movedIndicatorPercents,
+});
 
 /** The least and the greatest value that there can be, as decimals; empty for none. */
 type Limits = Pick<Indicator, "minimum" | "maximum">;

@@ -25,6 +25,10 @@ class Session {
     return this.profile !== undefined && this.#permissions.has(permission);
   }
 
+  isMe(principalId: string): boolean {
+    return principalId === this.profile?.principal?.id;
+  }
+
   get unitId(): string {
     return this.profile?.homeUnit?.id ?? "";
   }

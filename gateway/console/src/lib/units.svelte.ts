@@ -31,12 +31,14 @@ class Units {
     return unit ? i18n.name(unit) : "…";
   }
 
-  /** Units that have departments' or wards' work, by kind and name, for choosing. */
-  choices(which: (unit: Unit) => boolean = () => true): { id: string; name: string }[] {
-    return this.all
-      .filter((unit) => unit.kind !== UnitKind.COUNTRY && which(unit))
-      .map((unit) => ({ id: unit.id, name: i18n.name(unit) }))
-      .sort((a, b) => this.compare(a.id, b.id));
+  /** Units that have departments' or wards' work, by kind and name, for choosing; the chosen one even if it has ended. */
+  choices(which: (unit: Unit) => boolean = () => true, chosen = ""): { id: string; name: string; more?: string }[] {
+    const { m, f } = i18n;
+    const found = this.all.filter((unit) => unit.kind !== UnitKind.COUNTRY && which(unit));
+    const former = found.some((unit) => unit.id === chosen) ? undefined : this.get(chosen);
+    const choice = (unit: Unit) => ({ id: unit.id, name: i18n.name(unit) });
+    const ended = former ? [{ ...choice(former), more: former.validTo && m.unit.former(f.date(former.validTo)) }] : [];
+    return [...ended, ...found.map(choice).sort((a, b) => this.compare(a.id, b.id))];
   }
 
   /** By kind and name. */

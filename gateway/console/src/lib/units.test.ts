@@ -19,6 +19,7 @@ vi.mock("./api", () => ({
       ],
       nextPageToken: "",
     }),
+    getUnit: async ({ id }: { id: string }) => ({ ...unit(id, UnitKind.DISTRICT), validTo: "2025-06-30" }),
   }),
 }));
 await units.load();
@@ -44,4 +45,12 @@ it("offers a department its own, which may lie anywhere", () => {
 
 it("offers a ward its own, which departments may deal with", () => {
   expect(offered({ unitId: "ward 1" })).toEqual([["ward 1"], ["city", "health", "schools", "ward 1"], ["ward 1"]]);
+});
+
+it("offers the chosen one as well, though it has ended", async () => {
+  offered({ unitId: "city" });
+  const wanted = () => units.choices((unit) => units.visible(unit), "district");
+  wanted();
+  await vi.waitFor(() => expect(wanted()[0]).toMatchObject({ id: "district", more: expect.stringContaining("2025") }));
+  expect(wanted().slice(1)).toEqual(units.choices((unit) => units.visible(unit)));
 });
