@@ -44,8 +44,8 @@ pub fn known<E: TryFrom<i32>>(field: &str, number: i32) -> Result<E, Refusal> {
     E::try_from(number).map_err(|_| {
         Refusal::invalid(
             field,
-            format!("không có giá trị nào là {number}"),
-            format!("no value is {number}"),
+            format!("phải là một giá trị mà API định nghĩa, không phải {number}"),
+            format!("must be one of the values that the API defines, not {number}"),
         )
     })
 }

@@ -1,7 +1,7 @@
 import { create } from "@bufbuild/protobuf";
 import { expect, it } from "vitest";
 import { UnitChangeKind, UnitChangeSchema, UnitSchema } from "../gen/civicmesh/identity/v1/directory_pb";
-import { heirs, origins, steps } from "./lineage";
+import { arriving, heirs, origins, steps } from "./lineage";
 
 const change = (kind: UnitChangeKind, fromKey: string, toKey: string, weight: string) =>
   create(UnitChangeSchema, { date: "2025-07-01", kind, fromKey, toKey, weight });
@@ -39,6 +39,13 @@ const all = [
   unit("taker", "2000-01-01", "", { taken: "1" }),
 ];
 const get = (id: string) => all.find((one) => one.id === id);
+
+it("names what a unit is about to take in", () => {
+  const on = (day: string) => all.filter((one) => one.validFrom <= day && (!one.validTo || day <= one.validTo));
+  const names = (day: string) => arriving(on(day), get("taker") as (typeof all)[0]).map((one) => one.id);
+  expect(names("2026-01-01")).toEqual(["taken"]);
+  expect(names("2026-04-01")).toEqual([]);
+});
 
 it("names what exists of a unit that ended, what has most of it first", () => {
   const names = (id: string) => heirs(all, get(id) as (typeof all)[0], "2026-11-23").map((one) => one.id);

@@ -37,6 +37,12 @@ export function heirs(all: readonly Unit[], old: Unit, on = today()): Unit[] {
   return [...new Set(found)];
 }
 
+/** Of the units there are those that will end and go into this one, the first to end first. */
+export function arriving(all: readonly Unit[], unit: Unit): Unit[] {
+  const found = all.filter((one) => one.validTo && unit.predecessors.some(({ unitId }) => unitId === one.id));
+  return found.sort((a, b) => a.validTo.localeCompare(b.validTo));
+}
+
 /** The units that ended of whose figures one of a period is made. */
 export function origins(unit: Unit, period: string, get: (id: string) => Unit | undefined): Unit[] {
   const [first, last] = days(period);

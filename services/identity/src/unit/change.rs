@@ -128,10 +128,11 @@ pub async fn check_existence(
         .cloned()
         .collect();
     let wrong = sqlx::query!(
-        "SELECT c.date, c.from_key, c.to_key FROM unit_change c JOIN unit u ON u.key = c.to_key
+        r#"SELECT c.date, c.from_key, c.to_key, c.date < u.valid_from AS "is_early!"
+         FROM unit_change c JOIN unit u ON u.key = c.to_key
          WHERE (c.from_key = ANY($1) OR c.to_key = ANY($1))
             AND (c.date < u.valid_from OR c.date > u.valid_to)
-         ORDER BY c.from_key, c.to_key LIMIT 1",
+         ORDER BY c.from_key, c.to_key LIMIT 1"#,
         &keys
     );
     let Some(wrong) = wrong.fetch_optional(tx).await? else {
@@ -140,11 +141,12 @@ pub async fn check_existence(
     let mut changes = request.changes.iter();
     let told = changes
         .position(|change| (&change.from_key, &change.to_key) == (&wrong.from_key, &wrong.to_key));
-    let mut units = request.units.iter();
-    let unit = units.position(|unit| [&wrong.from_key, &wrong.to_key].contains(&&unit.key));
-    let field = match (told, unit) {
-        (Some(index), _) => format!("changes[{index}].to_key"),
-        (None, index) => format!("units[{}].valid_from", index.unwrap_or_default()),
+    let unit = |key: &String| request.units.iter().position(|unit| unit.key == *key);
+    let field = match (told, unit(&wrong.to_key), unit(&wrong.from_key)) {
+        (Some(index), _, _) => format!("changes[{index}].to_key"),
+        (_, Some(index), _) if wrong.is_early => format!("units[{index}].valid_from"),
+        (_, Some(index), _) | (_, None, Some(index)) => format!("units[{index}].valid_to"),
+        (None, None, None) => "units".to_owned(),
     };
     let (from, to, day) = (wrong.from_key, wrong.to_key, wrong.date);
     Err(Refusal::invalid(
