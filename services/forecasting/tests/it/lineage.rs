@@ -205,6 +205,8 @@ async fn nothing_is_forecast_beyond_a_units_last_day(db: PgPool) {
     assert!(months().await.len() >= 12);
     let last = this_month().plus(2);
     let mut ending = setting.unit(setting.ward, "26740", UnitKind::Ward);
+    let known = setting.directory.unit(setting.ward).unwrap();
+    ending.valid_from = known.valid_from.to_string();
     ending.valid_to = last.last_day().to_string();
     setting.directory.apply([Entry::Unit(ending)]);
     let left = until(async || Some(months().await).filter(|months| months.len() < 12)).await;
