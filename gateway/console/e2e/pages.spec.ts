@@ -106,6 +106,7 @@ test("a leader goes through the city without a mouse", async ({ browser }) => {
   await isLive(page);
   const lines = page.locator("[data-risk] .what a");
   const press = (keys: string) => page.keyboard.press(keys);
+  await expect(lines.nth(1)).toBeVisible();
   await press("j");
   await expect(lines.nth(0)).toBeFocused();
   await press("j");
